@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Set up what the tests and the virtual boards need, in the project's own .venv/ and .cache/ and
+# nowhere else. Needs no root; quick when all is there already.
+set -euo pipefail
+
+usage='Usage: setup.sh [PART...]     without a PART: all of them
+  venv         the Python packages of requirements.txt, in .venv
+  micropython  MicroPython: .cache/bin/micropython64 and .cache/bin/micropython32
+               (micropython64, micropython32: only that one)
+  websocketd   .cache/bin/websocketd
+  stubs        the MicroPython stubs for mypy, in .cache/stubs'
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=$top/.cache
+# shellcheck source=host_tests/debian.sh
+. "$top/host_tests/debian.sh"
+
+fail() {
+    printf '%s\n' "$1" >&2
+    exit 1
+}
+
+# install_packages REQUIREMENTS PIP-OPTION...
+install_packages() {
+    local requirements=$1
+    shift
+    # -qq: a machine's own settings may make pip warn at length; what stops it is shown all the
+    # same. --no-deps: nothing comes in that is not pinned.
+    "$top/.venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps "$@" \
+        -r "$requirements" ||
+        fail "Cannot install ${requirements#"$top/"}. Check the network, then run this again."
+}
+
+setup_venv() {
+    local requirements=$top/host_tests/requirements.txt stamp=$top/.venv/.set-up wanted wheel
+    command -v python3 >/dev/null ||
+        fail 'There is no python3 here. Install Python 3.11 or later, then run this again.'
+    # A virtual environment knows its own path and its Python: with another of either it is made
+    # anew.
+    wanted=$(python3 -c 'import sys
+if sys.version_info < (3, 11):
+    sys.exit("python3 is %d.%d here, too old. Put Python 3.11 or later first on PATH, "
+             "then run this again." % sys.version_info[:2])
+print(sys.version, sys.base_prefix)') || exit 1
+    wanted=$(printf '%s\n' "$top" "$wanted" && cat "$requirements")
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    echo 'Setting up the Python packages in .venv ...'
+    rm -rf "$top/.venv"
+    if python3 -c 'import ensurepip' 2>/dev/null; then
+        python3 -m venv "$top/.venv" || fail 'Cannot make the virtual environment: see above.'
+    else
+        # Debian keeps pip for virtual environments in a package of its own, perhaps not installed.
+        debian_unpack trixie "$(dpkg --print-architecture)" "$cache/pip" python3-pip-whl || exit 1
+        wheel=("$cache"/pip/usr/share/python-wheels/pip-*.whl)
+        { python3 -m venv --without-pip "$top/.venv" &&
+            "$top/.venv/bin/python" "${wheel[0]}/pip" install -qq --no-index "${wheel[0]}"; } ||
+            fail 'Cannot make a virtual environment. Install python3-venv, then run this again.'
+    fi
+    install_packages "$requirements"
+    "$top/.venv/bin/python" -m pip check >/dev/null ||
+        fail "${requirements#"$top/"} does not go together: see .venv/bin/python -m pip check."
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+# launcher NAME TEXT: .cache/bin/NAME, a shell script of that text
+launcher() {
+    mkdir -p "$cache/bin"
+    printf '#!/bin/sh\n%s\n' "$2" >"$cache/bin/$1.new"
+    chmod +x "$cache/bin/$1.new"
+    mv "$cache/bin/$1.new" "$cache/bin/$1"
+}
+
+# is_micropython COMMAND BITS: a MicroPython 1.24 or later of that word size that runs here
+is_micropython() {
+    local code='import sys; print(sys.implementation.name, sys.implementation.version >= (1, 24),
+        64 if sys.maxsize > 1 << 31 else 32)'
+    [ "$("$1" -c "$code" 2>/dev/null)" = "micropython True $2" ]
+}
+
+# setup_micropython BITS: the system's own where it has one; else Debian 13's package, started with
+# the C library of Debian 13
+setup_micropython() {
+    local bits=$1 name=micropython$1 system arch root loader libraries
+    system=$(command -v micropython) || system=
+    if [ -n "$system" ] && is_micropython "$system" "$bits"; then
+        launcher "$name" "exec '$system' \"\$@\""
+        return
+    fi
+    command -v dpkg >/dev/null ||
+        fail "PATH has no $bits-bit MicroPython 1.24 or later. Install one, then run this again."
+    case $(dpkg --print-architecture):$bits in
+        amd64:64) arch=amd64 ;;
+        amd64:32 | i386:32) arch=i386 ;;
+        arm64:64) arch=arm64 ;;
+        arm64:32 | armhf:32) arch=armhf ;;
+        *) fail "Debian has no $bits-bit MicroPython that runs on $(dpkg --print-architecture)." ;;
+    esac
+    [ -d "$cache/$name" ] || echo "Setting up MicroPython, $bits-bit ..."
+    debian_unpack trixie "$arch" "$cache/$name" \
+        micropython libc6 libffi8 libmbedcrypto16 libmbedtls21 libmbedx509-7 || exit 1
+    root=$cache/$name
+    loader=("$root"/usr/lib*/ld-linux*.so.*)
+    libraries=("$root"/usr/lib/*-linux-gnu*)
+    # Relative to the launcher, so that it still starts where the project was moved.
+    launcher "$name" "root=\${0%/*}/../$name
+exec \"\$root${loader[0]#"$root"}\" --argv0 \"\$0\" \\
+    --library-path \"\$root${libraries[0]#"$root"}\" \"\$root/usr/bin/micropython\" \"\$@\""
+    is_micropython "$cache/bin/$name" "$bits" ||
+        fail "This system cannot start Debian's $arch programs: $cache/bin/$name does not run."
+}
+
+setup_websocketd() {
+    [ -d "$cache/websocketd" ] || echo 'Setting up websocketd ...'
+    debian_unpack bookworm "$(dpkg --print-architecture)" "$cache/websocketd" websocketd || exit 1
+    launcher websocketd "exec \"\${0%/*}/../websocketd/usr/bin/websocketd\" \"\$@\""
+}
+
+setup_stubs() {
+    local requirements=$top/host_tests/requirements-stubs.txt stubs=$cache/stubs
+    setup_venv
+    if cmp -s "$requirements" "$stubs/.set-up"; then
+        return
+    fi
+    echo 'Setting up the MicroPython stubs ...'
+    rm -rf "$stubs.new"
+    install_packages "$requirements" --target "$stubs.new"
+    cp "$requirements" "$stubs.new/.set-up"
+    rm -rf "$stubs"
+    mv "$stubs.new" "$stubs"
+}
+
+[ $# -gt 0 ] || set -- venv micropython websocketd stubs
+for part; do
+    case $part in
+        venv | micropython | micropython64 | micropython32 | websocketd | stubs) ;;
+        -h | --help) printf '%s\n' "$usage"; exit ;;
+        *) fail "setup.sh: no such part: $part
+$usage" ;;
+    esac
+done
+
+mkdir -p "$cache"
+# Two at a time would write the same files: the later one waits.
+if command -v flock >/dev/null; then
+    exec 8>"$cache/setup.lock"
+    flock -n 8 || { echo 'Waiting for another setup.sh to finish ...'; flock 8; }
+fi
+for part; do
+    case $part in
+        venv) setup_venv ;;
+        micropython) setup_micropython 64; setup_micropython 32 ;;
+        micropython64) setup_micropython 64 ;;
+        micropython32) setup_micropython 32 ;;
+        websocketd) setup_websocketd ;;
+        stubs) setup_stubs ;;
+    esac
+done
