@@ -1,0 +1,163 @@
+"""The inner loops in machine words (MicroPython's viper emitter); each has a portable twin.
+
+Only the low 32 bits of a name count here: on a 64-bit machine the bits above are left as they
+fall. No constant goes past 30 bits, which would make it an object.
+"""
+
+import micropython
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    def apply_mask(dst, dst_at, src, src_at, n, key, key_at, phase) -> int: ...
+    def utf8_validate(buffer, at, end, state) -> int: ...
+    def sha1_compress(state, w, k, block, at) -> None: ...
+
+else:
+
+    @micropython.viper
+    def apply_mask(
+        dst: ptr8,
+        dst_at: int,
+        src: ptr8,
+        src_at: int,
+        n: int,
+        key: ptr8,
+        key_at: int,
+        phase: int,
+    ) -> int:
+        s = int(src) + src_at
+        d = int(dst) + dst_at - s  # from a source address to its destination
+        end = s + n
+        k = int(key) + key_at
+        seen = 0
+        if d & 3 == 0 and n > 15:
+            while s & 3:
+                x = ptr8(s)[0] ^ ptr8(k + (phase & 3))[0]
+                ptr8(d + s)[0] = x
+                seen |= x
+                s += 1
+                phase += 1
+            x = phase & 3
+            word = ptr8(k + x)[0]
+            word |= ptr8(k + (x + 1 & 3))[0] << 8
+            word |= ptr8(k + (x + 2 & 3))[0] << 16
+            word |= ptr8(k + (x + 3 & 3))[0] << 24
+            last = end - 15
+            while s < last:
+                x = ptr32(s)[0] ^ word
+                ptr32(d + s)[0] = x
+                seen |= x
+                x = ptr32(s)[1] ^ word
+                ptr32(d + s)[1] = x
+                seen |= x
+                x = ptr32(s)[2] ^ word
+                ptr32(d + s)[2] = x
+                seen |= x
+                x = ptr32(s)[3] ^ word
+                ptr32(d + s)[3] = x
+                seen |= x
+                s += 16
+        while s < end:
+            x = ptr8(s)[0] ^ ptr8(k + (phase & 3))[0]
+            ptr8(d + s)[0] = x
+            seen |= x
+            s += 1
+            phase += 1
+        seen |= seen >> 16
+        seen |= seen >> 8
+        return seen & 0x80
+
+    @micropython.viper
+    def utf8_validate(buffer: ptr8, at: int, end: int, state: int) -> int:
+        p = int(buffer) + at
+        stop = int(buffer) + end
+        need = state & 3
+        low = state >> 8 & 0xFF
+        high = state >> 16
+        have = state >> 2 & 3
+        while p < stop:
+            c = ptr8(p)[0]
+            p += 1
+            if need:
+                if c < low or c > high:
+                    return -1
+                low = 0x80
+                high = 0xBF
+                need -= 1
+                have += 1
+            elif c < 0x80:
+                if p & 3 == 0:
+                    # Words of four ASCII characters; the top bit of each byte is tested apart,
+                    # as the four together make a constant past 30 bits.
+                    while p + 3 < stop:
+                        c = ptr32(p)[0]
+                        c |= c >> 16
+                        if (c | c >> 8) & 0x80:
+                            break
+                        p += 4
+            elif c < 0xC2 or c > 0xF4:
+                return -1
+            else:
+                have = 1
+                low = 0x80
+                high = 0xBF
+                if c < 0xE0:
+                    need = 1
+                elif c < 0xF0:
+                    need = 2
+                    if c == 0xE0:
+                        low = 0xA0
+                    elif c == 0xED:
+                        high = 0x9F
+                else:
+                    need = 3
+                    if c == 0xF0:
+                        low = 0x90
+                    elif c == 0xF4:
+                        high = 0x8F
+        if need == 0:
+            return 0
+        return need | have << 2 | low << 8 | high << 16
+
+    @micropython.viper
+    def sha1_compress(state: ptr32, w: ptr32, k: ptr32, block: ptr8, at: int):
+        p = int(block) + at
+        t = 0
+        while t < 16:
+            q = ptr8(p)
+            w[t] = q[0] << 24 | q[1] << 16 | q[2] << 8 | q[3]
+            p += 4
+            t += 1
+        while t < 80:
+            x = w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16]
+            w[t] = x << 1 | (x >> 31 & 1)
+            t += 1
+        a = state[0]
+        b = state[1]
+        c = state[2]
+        d = state[3]
+        e = state[4]
+        t = 0
+        while t < 80:
+            if t < 20:
+                f = (b & (c ^ d) ^ d) + k[0]
+            elif t < 40:
+                f = (b ^ c ^ d) + k[1]
+            elif t < 60:
+                f = (b & c | d & (b | c)) + k[2]
+            else:
+                f = (b ^ c ^ d) + k[3]
+            f += (a << 5 | (a >> 27 & 0x1F)) + e + w[t]
+            e = d
+            d = c
+            c = b << 30 | (b >> 2 & 0x3FFFFFFF)
+            b = a
+            a = f
+            t += 1
+        state[0] = state[0] + a
+        state[1] = state[1] + b
+        state[2] = state[2] + c
+        state[3] = state[3] + d
+        state[4] = state[4] + e

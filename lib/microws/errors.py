@@ -1,0 +1,52 @@
+"""What can go wrong, as exceptions. A peer can cause only these and ``OSError``."""
+
+from errno import ETIMEDOUT
+
+
+class WebSocketError(Exception):
+    """Base class of the library's own errors."""
+
+
+class HandshakeError(WebSocketError):
+    """The opening handshake failed (RFC 6455 §4).
+
+    ``status`` is an HTTP status: the one that the server answered (client side), the one that
+    was sent to the client (server side), or 0 where the peer's answer was no HTTP response.
+    """
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class ProtocolError(WebSocketError):
+    """The peer broke a rule or struck a bound, and this side failed the connection (§7.1.7).
+
+    ``code`` is the close code that was sent: 1002, 1007, 1008, 1009 or 1011 (§7.4.1).
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class ConnectionClosed(WebSocketError):
+    """The connection is closed.
+
+    ``code`` and ``reason`` are those of the peer's Close frame; 1005 stands for a Close frame
+    without a code and 1006 for a connection that ended without a Close frame (§7.1.5).
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class Timeout(OSError):
+    """Nothing came, or nothing could be sent, within the time that was given."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(ETIMEDOUT, what)

@@ -1,0 +1,90 @@
+"""Frame headers, both ways (RFC 6455 §5.2), and close codes (§7.4).
+
+    byte 0   FIN, RSV1-3, opcode (4 bits)
+    byte 1   MASK, length (7 bits: up to 125, or 126: two more bytes, or 127: eight more)
+    then     the longer length, and the masking key if MASK is set
+"""
+
+from ._compat import const
+
+CONTINUATION = const(0)
+TEXT = const(1)
+BINARY = const(2)
+CLOSE = const(8)
+PING = const(9)
+PONG = const(10)
+
+NORMAL_CLOSURE = const(1000)
+PROTOCOL_ERROR = const(1002)
+NO_STATUS = const(1005)
+ABNORMAL_CLOSURE = const(1006)
+INVALID_DATA = const(1007)
+POLICY_VIOLATION = const(1008)
+MESSAGE_TOO_BIG = const(1009)
+INTERNAL_ERROR = const(1011)
+
+MAX_CONTROL = const(125)  # bytes of payload in a control frame, §5.5
+
+
+def header_size(byte1: int) -> int:
+    """The bytes in a header whose second byte is ``byte1``."""
+    size = 6 if byte1 & 0x80 else 2
+    length = byte1 & 0x7F
+    if length > 125:
+        size += 2 if length == 126 else 8
+    return size
+
+
+def header_error(byte0: int, byte1: int, mask_bit: int) -> "str | None":
+    """What is wrong with a header's first two bytes, where the peer is to set ``mask_bit``."""
+    if byte0 & 0x70:
+        return "reserved bit set"
+    opcode = byte0 & 0x0F
+    if 2 < opcode < 8 or opcode > 10:
+        return "reserved opcode"
+    if byte1 & 0x80 != mask_bit:
+        return "frame not masked" if mask_bit else "frame masked"
+    if opcode >= 8:
+        if not byte0 & 0x80:
+            return "control frame fragmented"
+        if byte1 & 0x7F > MAX_CONTROL:
+            return "control frame too long"
+    return None
+
+
+def long_length(buffer, at: int) -> int:
+    """The length in the header at ``at`` whose second byte says 126 or 127.
+
+    Gives -1 where the encoding is not minimal or the most significant bit is set.
+    """
+    if buffer[at + 1] & 0x7F == 126:
+        n = buffer[at + 2] << 8 | buffer[at + 3]
+        return n if n > 125 else -1
+    n = 0
+    for i in range(at + 2, at + 10):
+        n = n << 8 | buffer[i]
+    return -1 if n < 0x10000 or buffer[at + 2] & 0x80 else n
+
+
+def put_header(buffer, at: int, byte0: int, length: int, mask_bit: int) -> int:
+    """Write a header without its masking key at ``at``; gives the place after it."""
+    buffer[at] = byte0
+    if length < 126:
+        buffer[at + 1] = mask_bit | length
+        return at + 2
+    if length < 0x10000:
+        buffer[at + 1] = mask_bit | 126
+        size = 2
+    else:
+        buffer[at + 1] = mask_bit | 127
+        size = 8
+    at += 2 + size
+    for i in range(1, size + 1):
+        buffer[at - i] = length & 0xFF
+        length >>= 8
+    return at
+
+
+def close_code_allowed(code: int) -> bool:
+    """Whether ``code`` may stand in a Close frame (§7.4.1, §7.4.2 and the IANA registry)."""
+    return 3000 <= code < 5000 or (1000 <= code <= 1014 and not 1004 <= code <= 1006)

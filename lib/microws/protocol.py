@@ -1,0 +1,571 @@
+"""The state machine of one connection (RFC 6455 §5 to §8); no socket, no clock, no thread.
+
+A front reads into ``get_buffer()``, at most ``read_size`` bytes, tells the count to
+``buffer_updated(n)`` (0 for the end of the stream) and calls ``parse()`` until it gives NOTHING.
+While ``data_to_send()`` is true it writes from ``tx``, between ``tx_start`` and ``tx_end``, and
+tells the count to ``sent(n)``. What the peer does wrong raises nothing here: it ends as the event
+CLOSED, with ``closed_error()`` as the exception for the user.
+
+The rules of the receiving side: bytes are consumed in order and every state is resumable at every
+byte. A control frame, and a whole message that has arrived with one read, are handled in the
+read buffer; any other payload goes to its destination as it comes, from the socket directly where
+it is long.
+"""
+
+from os import urandom
+
+from ._compat import const
+from .errors import ConnectionClosed, HandshakeError, ProtocolError
+from .frames import (
+    close_code_allowed,
+    header_error,
+    header_size,
+    long_length,
+    put_header,
+)
+from .handshake import rejection
+from .mask import apply_mask
+from .utf8 import begun, encode, validate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# State
+CONNECTING = const(0)
+OPEN = const(1)
+CLOSING = const(2)  # a Close frame was sent, the peer's has not come
+CLOSED = const(3)  # nothing more is parsed; what waits in tx may still be sent
+
+# Events
+NOTHING = const(0)  # all that was read is consumed
+MESSAGE = const(1)  # a message is complete: data[start:stop]
+PIECE = const(2)  # a piece of a message, likewise
+OPENED = const(3)
+ENDED = const(4)  # the state is CLOSED
+
+_TEXT = const(1)
+_CLOSE = const(8)
+_PING = const(9)
+_PONG = const(10)
+_START = const(16)  # a payload begins here in tx, so that whole words can be copied
+_VIEW = const(4096)  # worth a memoryview to read straight to the middle of a destination
+_GO_ON = const(-1)
+_ZERO = b"\0\0\0\0"
+
+
+class Protocol:
+    """One connection, from the handshake to the close.
+
+    ``max_size`` bounds a message in bytes (then 1009), ``max_fragments`` its frames (1008),
+    ``max_header`` the handshake's head in bytes (431). ``read_size`` is the size of the read
+    buffer, at least 131, ``write_size`` that to which the transmit buffer may grow.
+    """
+
+    def __init__(
+        self,
+        handshake: "Any",
+        client: bool,
+        max_size: int = 65536,
+        max_fragments: int = 1024,
+        max_header: int = 4096,
+        read_size: int = 512,
+        write_size: int = 4096,
+    ) -> None:
+        self.state = CONNECTING
+        self.handshake = handshake
+        self.client = client
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.error: Exception | None = None
+        self._max_size = max_size
+        self._max_fragments = max_fragments
+        self._max_header = max_header
+        self._head: Any = bytearray()
+        self._newlines = 0
+        # Receiving
+        self._mask_in = 0 if client else 0x80
+        self._rx = bytearray(read_size)
+        self._rx_start = 0
+        self._rx_end = 0
+        self._next_read = read_size
+        self.read_size = read_size
+        self._direct = False  # the last get_buffer() gave the destination
+        self._arrived = 0  # bytes that were read to the destination
+        self._target: Any = None  # the caller's buffer for the next message
+        self._piecewise = False
+        self.opcode = 0  # of the message in progress, then of the one delivered
+        self._partial = False
+        self._skip = False  # the rest of the message in progress is not wanted
+        self.pongs = 0  # that have come
+        self._fragments = 0
+        self._left = -1  # bytes of payload to come in this frame, -1 between frames
+        self._fin = 0
+        self._key = bytearray(4)
+        self._phase = 0
+        self._utf8 = 0
+        self._at = 0
+        self.data: Any = None
+        self.start = 0
+        self.stop = 0
+        # Sending
+        self._mask_out = 0x80 if client else 0
+        self._write_size = write_size
+        self.tx = bytearray(256)
+        self.tx_start = 0
+        self.tx_end = 0
+        self._out: Any = None  # the payload that goes through tx in pieces
+        self._out_at = 0
+        self._out_key = _ZERO
+        self._pong: bytes | None = None
+        self._close: bytes | None = None
+        if handshake.request:
+            self._queue(handshake.request)
+
+    def closed_error(self) -> Exception:
+        """What to raise once the connection is closed, or when it is no longer open."""
+        return self.error or ConnectionClosed(self.close_code or 1006, self.close_reason)
+
+    def fail(self, code: int, reason: str) -> int:
+        """Fail the connection (§7.1.7): send Close with ``code``, read no more."""
+        self.close(code, reason)
+        self.error = ProtocolError(code, reason)
+        return self._drop()
+
+    def abort(self) -> None:
+        """The connection is lost: nothing more will be read or written."""
+        self.buffer_updated(0)
+        self.tx_start = self.tx_end = 0
+        self._out = self._pong = self._close = None
+
+    def _drop(self) -> int:
+        self.state = CLOSED
+        if self.close_code is None:
+            self.close_code = 1006
+        self._target = self.data = self._head = None
+        return ENDED
+
+    # Receiving
+
+    def get_buffer(self) -> "Any":
+        """Where to read to, from its start on, at most ``read_size`` bytes."""
+        rx = self._rx
+        self._direct = False
+        k = self._rx_end - self._rx_start
+        if k:
+            # The beginning of a header or of a control frame waits for its rest.
+            rx[:k] = rx[self._rx_start : self._rx_end]
+            self._rx_start = 0
+            self._rx_end = k
+            self.read_size = len(rx) - k
+            return memoryview(rx)[k:]
+        self._rx_start = 0
+        self._rx_end = 0
+        left = self._left
+        if left < 0:
+            self.read_size = self._next_read
+            return rx
+        if left >= len(rx) and not self._skip and self.state == OPEN:
+            at = self._at
+            data = self.data
+            if at == 0 or self._target is None or left >= _VIEW:
+                room = len(data) - at
+                self.read_size = left if left < room else room
+                self._direct = True
+                return memoryview(data)[at:] if at else data
+        self.read_size = len(rx)
+        return rx
+
+    def buffer_updated(self, n: int) -> None:
+        """``n`` bytes were read to what ``get_buffer()`` gave; 0 is the end of the stream."""
+        if n == 0:
+            if self.state == CONNECTING:
+                self.error = HandshakeError("the connection ended before the handshake was done")
+            self._drop()
+        elif self._direct:
+            self._arrived = n
+        else:
+            self._rx_end += n
+
+    def receive_into(self, target: "Any", piecewise: bool = False) -> int:
+        """Send the next message to ``target``, or, where it is None, to memory of its own.
+
+        To be called before ``parse()``. What has come of a message that is not complete goes
+        along: piecewise, where ``target`` is of four bytes at least, as the event PIECE that
+        this gives. A message that was begun piecewise and is not wanted any more is skipped.
+        """
+        if self._partial and self.state == OPEN and target is not self._target:
+            at = self._at
+            if self._piecewise:
+                self._skip = True
+            elif piecewise:
+                self._target = target
+                self._piecewise = True
+                return self._piece()
+            else:
+                need = at + max(self._left, 0)
+                if target is None:
+                    new = bytearray(need)
+                elif need > len(target):
+                    return self.fail(1009, "message larger than the buffer")
+                else:
+                    new = target
+                new[:at] = memoryview(self.data)[:at]
+                self.data = new
+        self._target = target
+        self._piecewise = piecewise
+        return NOTHING
+
+    def _piece(self) -> int:
+        self.start = 0
+        self.stop = self._at - begun(self._utf8)
+        return PIECE
+
+    def next_piece(self) -> None:
+        """The piece that was given is used; a character that it cut goes to the next one."""
+        rest = self._at - self.stop
+        apply_mask(self._target, 0, self.data, self.stop, rest, _ZERO, 0, 0)
+        self.data = self._target
+        self._at = rest
+
+    def release(self) -> None:
+        """The message that was given is used."""
+        self.data = self._target = None
+
+    def parse(self) -> int:
+        """Consume what was read, up to the next event, and tell which one."""
+        if self.state == CONNECTING:
+            return self._parse_head()
+        rx = self._rx
+        while self.state != CLOSED:
+            if self._left < 0:
+                start = self._rx_start
+                n = self._rx_end - start
+                if n < 2:
+                    return NOTHING
+                byte0 = rx[start]
+                byte1 = rx[start + 1]
+                opcode = byte0 & 0x0F
+                partial = self._partial
+                if partial or byte1 & 0x80 != self._mask_in or (byte0 != 0x82 and byte0 != 0x81):
+                    problem = header_error(byte0, byte1, self._mask_in)
+                    if problem:
+                        return self.fail(1002, problem)
+                    if opcode < 8 and (opcode == 0) != partial:
+                        return self.fail(1002, "wrong order of fragments")
+                length = byte1 & 0x7F
+                size = header_size(byte1)
+                if n < size:
+                    return NOTHING
+                body = start + size
+                if opcode >= 8:
+                    if n < size + length:
+                        return NOTHING
+                    self._rx_start = body + length
+                    self._control(opcode, body, length)
+                    continue
+                if length > 125:
+                    length = long_length(rx, start)
+                    if length < 0:
+                        return self.fail(1002, "length not minimal")
+                # A long payload is read apart from the next header, straight to its place.
+                self._next_read = size if length >= len(rx) else len(rx)
+                target = self._target
+                if self.state == CLOSING:
+                    self._skip = True
+                at = self._at if partial else 0
+                if not (self._skip or self._piecewise):
+                    if at + length > self._max_size:
+                        return self.fail(1009, "message over %d bytes" % self._max_size)
+                    if target is not None and at + length > len(target):
+                        return self.fail(1009, "message larger than the buffer")
+                    if opcode and byte0 & 0x80 and n >= size + length:
+                        # The whole message is here.
+                        self._rx_start = self.stop = body + length
+                        self.start = body
+                        data = rx
+                        if target is not None:
+                            data = target
+                            self.start = 0
+                            self.stop = length
+                        if self._mask_in:
+                            seen = apply_mask(
+                                data, self.start, rx, body, length, rx, body - 4, 0
+                            )
+                        else:
+                            seen = apply_mask(data, self.start, rx, body, length, _ZERO, 0, 0)
+                        if seen and opcode == _TEXT:
+                            if validate(data, self.start, self.stop, 0):
+                                return self.fail(1007, "text is not UTF-8")
+                        self.data = data
+                        self.opcode = opcode
+                        return MESSAGE
+                if opcode:
+                    self.opcode = opcode
+                    self.data = target
+                    self._partial = True
+                    self._at = self._utf8 = self._fragments = 0
+                self._fragments += 1
+                if self._fragments > self._max_fragments:
+                    return self.fail(1008, "over %d fragments" % self._max_fragments)
+                if target is None and not self._skip:
+                    if not self._reserve(at + length, byte0 & 0x80):
+                        return self.fail(1009, "no memory for the message")
+                if self._mask_in:
+                    apply_mask(self._key, 0, rx, body - 4, 4, _ZERO, 0, 0)
+                self._phase = 0
+                self._fin = byte0 & 0x80
+                self._left = length
+                self._rx_start = body
+            event = self._payload()
+            if event != _GO_ON:
+                return event
+        return ENDED
+
+    def _payload(self) -> int:
+        """Bring what has come of a data frame's payload to its destination."""
+        rx = self._rx
+        start = self._rx_start
+        left = self._left
+        data = self.data
+        at = self._at
+        n = self._rx_end - start
+        if n > left:
+            n = left
+        if self._skip:
+            self._rx_start = start + n
+        else:
+            if self._direct:
+                n = self._arrived
+                self._direct = False
+                self._arrived = 0
+                seen = 0x80
+                if self._mask_in:
+                    seen = apply_mask(data, at, data, at, n, self._key, 0, self._phase)
+            else:
+                if self._piecewise and n > len(data) - at:
+                    n = len(data) - at
+                seen = apply_mask(data, at, rx, start, n, self._key, 0, self._phase)
+                self._rx_start = start + n
+            self._at = at + n
+            self._phase = self._phase + n & 3
+            if self.opcode == _TEXT and (seen or self._utf8):
+                self._utf8 = validate(data, at, at + n, self._utf8)
+                if self._utf8 < 0:
+                    return self.fail(1007, "text is not UTF-8")
+        left -= n
+        self._left = left
+        if left == 0:
+            self._left = -1
+            if not self._fin:
+                return _GO_ON
+            self._partial = False
+            if self._skip:
+                self._skip = False
+                return _GO_ON
+            if self._utf8:
+                return self.fail(1007, "text ends inside a character")
+            self.start = 0
+            self.stop = self._at
+            return MESSAGE
+        if self._piecewise and not self._skip and self._at == len(data):
+            return self._piece()
+        return _GO_ON if n else NOTHING
+
+    def _reserve(self, size: int, fin: int) -> bool:
+        """Memory for ``size`` bytes of a message; where more fragments follow, some ahead."""
+        data = self.data
+        if data is None or len(data) < size:
+            try:
+                if data is not None and not fin:
+                    size = min(2 * size, self._max_size)
+                self.data = bytearray(size)
+            except MemoryError:
+                return False
+            if data is not None:
+                self.data[: self._at] = memoryview(data)[: self._at]
+        return True
+
+    def _control(self, opcode: int, at: int, n: int) -> None:
+        rx = self._rx
+        if self._mask_in:
+            apply_mask(rx, at, rx, at, n, rx, at - 4, 0)
+        if opcode == _PING:
+            if self.state == OPEN:
+                self._send_control(_PONG, rx, at, n)
+        elif opcode == _PONG:
+            self.pongs += 1
+        elif n == 1:
+            self.fail(1002, "close code cut short")
+        else:
+            code = rx[at] << 8 | rx[at + 1] if n else 1005
+            if n and not close_code_allowed(code):
+                self.fail(1002, "close code %d not allowed" % code)
+            elif n and validate(rx, at + 2, at + n, 0):
+                self.fail(1007, "close reason is not UTF-8")
+            else:
+                self.close_code = code
+                self.close_reason = str(memoryview(rx)[at + 2 : at + n], "utf-8") if n else ""
+                if self.state == OPEN:
+                    self._send_control(_CLOSE, rx, at, 2 if n else 0)  # §5.5.1
+                self._drop()
+
+    def _parse_head(self) -> int:
+        """Collect the handshake's head up to its empty line, then let the handshake judge."""
+        rx = self._rx
+        start = at = self._rx_start
+        newlines = self._newlines  # characters of CR LF CR LF that stand at the end
+        while at < self._rx_end and newlines < 4:
+            c = rx[at]
+            at += 1
+            if c == 13:
+                newlines = 3 if newlines == 2 else 1
+            elif c == 10 and newlines & 1:
+                newlines += 1
+            else:
+                newlines = 0
+        self._newlines = newlines
+        self._rx_start = at
+        head = self._head
+        try:
+            if len(head) + at - start > self._max_header:
+                raise HandshakeError(
+                    "header over %d bytes" % self._max_header, 0 if self.client else 431
+                )
+            head.extend(memoryview(rx)[start:at])
+            if newlines < 4:
+                return NOTHING
+            response = self.handshake.respond(memoryview(head)[:-4])
+        except HandshakeError as error:
+            self.error = error
+            if not self.client:
+                self._queue(rejection(error))
+            return self._drop()
+        if response:
+            self._queue(response)
+        self._head = None
+        self.state = OPEN
+        return OPENED
+
+    # Sending
+
+    def send_message(self, opcode: int, data: "Any", fin: int = 0x80) -> None:
+        """Begin a frame: ``opcode`` 1 or 2, or 0 for a further fragment; ``fin`` is 0x80 or 0.
+
+        ``data`` is bytes-like and stays as it is until ``data_to_send()`` is false. Raises what
+        ``closed_error()`` gives where the connection is not open.
+        """
+        if self.state != OPEN:
+            raise self.closed_error()
+        n = len(data)
+        size = header_size(self._mask_out | (n if n < 126 else 126 if n < 0x10000 else 127))
+        if self.tx_start == self.tx_end:
+            self.tx_start = self.tx_end = _START - size
+        try:
+            self._grow(min(size + n, _START + self._write_size))
+        except MemoryError:
+            if self.tx_end >= _START:
+                raise
+            # The message goes in smaller pieces.
+        at = self._begin(fin | opcode, n)
+        k = len(self.tx) - at
+        if k >= n:
+            k = n
+        else:
+            self._out = data
+            self._out_at = k
+        apply_mask(self.tx, at, data, 0, k, self._out_key, 0, 0)
+        self.tx_end = at + k
+
+    def ping(self, data: "Any" = b"") -> None:
+        """Send a Ping (§5.5.2); ``ValueError`` where ``data`` has over 125 bytes."""
+        if self.state != OPEN:
+            raise self.closed_error()
+        if len(data) > 125:
+            raise ValueError("a ping carries at most 125 bytes")
+        self._send_control(_PING, data, 0, len(data))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin the closing handshake (§7.1.2), where the connection is open.
+
+        ``ValueError`` for a code that may not be sent or a reason over 123 bytes.
+        """
+        if not close_code_allowed(code):
+            raise ValueError("close code %d not allowed" % code)
+        payload = bytes((code >> 8, code & 0xFF)) + encode(reason)
+        if len(payload) > 125:
+            raise ValueError("a close reason has at most 123 bytes")
+        if self.state == OPEN:
+            self._send_control(_CLOSE, payload, 0, len(payload))
+            self.state = CLOSING
+
+    def data_to_send(self) -> bool:
+        """Whether bytes wait in ``tx``, after it was refilled with what is still to go."""
+        if self.tx_start < self.tx_end:
+            return True
+        out = self._out
+        if out is not None:
+            at = self._out_at
+            k = len(self.tx) - _START
+            if k >= len(out) - at:
+                k = len(out) - at
+                self._out = None
+            apply_mask(self.tx, _START, out, at, k, self._out_key, 0, at & 3)
+            self.tx_start = _START
+            self.tx_end = _START + k
+            self._out_at = at + k
+            return True
+        if self._pong is not None:
+            pong, self._pong = self._pong, None
+            self._send_control(_PONG, pong, 0, len(pong))
+            return True
+        if self._close is not None:
+            close, self._close = self._close, None
+            self._send_control(_CLOSE, close, 0, len(close))
+            return True
+        return False
+
+    def sent(self, n: int) -> None:
+        """``n`` bytes of ``tx`` were written."""
+        self.tx_start += n
+        if self.tx_start == self.tx_end:
+            self.tx_start = self.tx_end = 0
+
+    def _begin(self, byte0: int, n: int) -> int:
+        """Write the header of a frame, with a new key (§5.3) where this side masks."""
+        at = put_header(self.tx, self.tx_end, byte0, n, self._mask_out)
+        if self._mask_out:
+            self._out_key = urandom(4)
+            apply_mask(self.tx, at, self._out_key, 0, 4, _ZERO, 0, 0)
+            at += 4
+        return at
+
+    def _send_control(self, opcode: int, buffer: "Any", at: int, n: int) -> None:
+        """Send a control frame, or keep it while a frame is half-way or no room is left.
+
+        Only the newest Pong is kept (§5.5.3).
+        """
+        if self._out is not None or len(self.tx) - self.tx_end < n + 6:
+            payload = bytes(memoryview(buffer)[at : at + n])
+            if opcode == _CLOSE:
+                self._close = payload
+            else:
+                self._pong = payload
+            return
+        start = self._begin(0x80 | opcode, n)
+        apply_mask(self.tx, start, buffer, at, n, self._out_key, 0, 0)
+        self.tx_end = start + n
+
+    def _queue(self, data: bytes) -> None:
+        """Send bytes of the handshake."""
+        self._grow(len(data))
+        apply_mask(self.tx, self.tx_end, data, 0, len(data), _ZERO, 0, 0)
+        self.tx_end += len(data)
+
+    def _grow(self, n: int) -> None:
+        """Make room for ``n`` more bytes in the transmit buffer."""
+        size = self.tx_end + n + 15 & ~15
+        if size > len(self.tx):
+            tx = bytearray(size)
+            tx[: self.tx_end] = memoryview(self.tx)[: self.tx_end]
+            self.tx = tx

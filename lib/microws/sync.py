@@ -1,0 +1,329 @@
+"""WebSocket over a socket, for a program that does one thing at a time."""
+
+import select
+
+from ._compat import READ, WRITE, local_port, ticks_diff, ticks_ms, wait
+from .errors import ConnectionClosed, Timeout, WebSocketError
+from .handshake import ClientHandshake, ServerHandshake
+from .protocol import CLOSED, CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
+from .transport import Connection, listening_socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+
+def connect(
+    url: str,
+    timeout: "float | None" = 10,
+    headers: "Iterable[tuple[str, str]]" = (),
+    subprotocols: "Iterable[str]" = (),
+    ssl: "Any" = None,
+    close_timeout: float = 10,
+    **limits: int,
+) -> "WebSocket":
+    """Open a connection to ``url``, ws:// or wss:// (RFC 6455 §4.1).
+
+    ``timeout`` in seconds bounds connecting and handshake together, ``close_timeout`` the closing
+    handshake. ``ssl`` is an ``SSLContext``; without one, a wss:// server's certificate is verified
+    by the platform's defaults. ``limits`` go to ``Protocol``: ``max_size`` in bytes and others.
+
+    Raises ``ValueError`` for arguments that make no request, ``OSError`` (``Timeout`` is one) where
+    no connection can be had, ``HandshakeError`` where the server refuses or is no such server.
+    """
+    protocol = Protocol(ClientHandshake(url, headers, subprotocols), True, **limits)
+    ws = WebSocket(protocol, close_timeout)
+    try:
+        ws._run(ws._connect(ssl), timeout)
+    except BaseException:
+        ws._shut()
+        raise
+    return ws
+
+
+def listen(
+    host: str,
+    port: int,
+    subprotocols: "Iterable[str]" = (),
+    ssl: "Any" = None,
+    handshake_timeout: float = 10,
+    close_timeout: float = 10,
+    **limits: int,
+) -> "Listener":
+    """Listen for clients; ``accept()`` of what it gives waits for one.
+
+    ``OSError`` where the address cannot be had. CPython tells the port it chose for port 0.
+    """
+    return Listener(host, port, tuple(subprotocols), ssl, handshake_timeout, close_timeout, limits)
+
+
+class WebSocket(Connection):
+    """An open connection; ``connect()`` and ``Listener.accept()`` make it.
+
+    Iteration gives messages and ends at a clean close. ``with`` closes it at the end.
+    """
+
+    def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
+        super().__init__(protocol, close_timeout, sock)
+        self._poller: Any = None
+        self._polled = 0
+        self._more = False  # the last read was full, so the next one need not wait
+
+    def send(self, message: "Any", text: "bool | None" = None) -> None:
+        """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
+
+        An iterable of these goes as one message in fragments, which may be larger than memory.
+        Returns when all of it is handed to the network. Raises ``ConnectionClosed`` or
+        ``ProtocolError`` if the connection is closed, ``TypeError`` or ``ValueError`` if it is no
+        message.
+        """
+        data = self._payload(message, text)
+        if data is None:
+            opcode = 1
+            try:
+                for piece in message:
+                    self._fragment(piece, text, opcode)
+                    opcode = 0
+                    self._flush()
+                if opcode:
+                    self._fragment(b"", text, opcode)
+                self._protocol.send_message(0, b"")
+            except BaseException:
+                # Half a message has gone, and nothing can take it back.
+                self.close(1011, "message not complete")
+                raise
+        else:
+            self._protocol.send_message(self._opcode, data)
+        self._flush()
+
+    def recv(self, timeout: "float | None" = None) -> "str | bytes":
+        """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
+
+        After a ``Timeout`` nothing is lost: a later call goes on. Raises ``ConnectionClosed`` once
+        the connection is closed, ``ProtocolError`` if the peer broke a rule or struck a bound.
+        """
+        self._protocol.receive_into(None)
+        self._receive(timeout)
+        message = self._message()
+        self._protocol.release()
+        return message
+
+    def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
+        """Wait for a message, put it into ``buffer`` and give its length in bytes.
+
+        Up to 4 KiB this allocates nothing. ``is_text`` tells its kind. A message larger than
+        ``buffer`` fails the connection with 1009. Otherwise as ``recv()``.
+        """
+        self._protocol.receive_into(buffer)
+        try:
+            self._receive(timeout)
+        except Timeout:
+            self._protocol.receive_into(None)
+            raise
+        n = self._protocol.stop
+        self._protocol.release()
+        return n
+
+    def recv_streaming(self, buffer: "Any" = None) -> "Iterator[Any]":
+        """Receive one message of any size piece by piece, in pieces of at most a buffer.
+
+        Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without a
+        buffer, str or bytes of at most 1 KiB. Text is cut between characters. Raises as ``recv()``.
+        """
+        p = self._protocol
+        event = p.receive_into(bytearray(1024) if buffer is None else buffer, True)
+        while True:
+            if event == NOTHING:
+                event = self._receive(None)
+            if p.stop or buffer is None and event == MESSAGE:
+                yield self._message() if buffer is None else memoryview(p.data)[: p.stop]
+            if event == MESSAGE:
+                break
+            p.next_piece()
+            event = NOTHING
+        p.release()
+
+    def ping(self, data: "Any" = b"") -> None:
+        """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving."""
+        self._protocol.ping(data)
+        self._flush()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection (§7.1.2) and wait for the peer's Close at most ``close_timeout``.
+
+        Messages that are still to come are dropped. Does nothing if it is closed already.
+        ``ValueError`` for a code that may not be sent, or a reason over 123 bytes.
+        """
+        self._protocol.close(code, reason)
+        try:
+            if self._protocol.state == CLOSING:
+                self._run(self._await_close(), self._close_timeout)
+            self._finish()
+        except OSError:
+            pass  # the peer is gone, which ends it as well
+        finally:
+            self._shut()
+
+    def __iter__(self) -> "WebSocket":
+        return self
+
+    def __next__(self) -> "str | bytes":
+        try:
+            return self.recv()
+        except ConnectionClosed as closed:
+            if closed.code in (1000, 1001, 1005):
+                raise StopIteration from None
+            raise
+
+    def __enter__(self) -> "WebSocket":
+        return self
+
+    def __exit__(self, *exc: "Any") -> None:
+        self.close()
+
+    # Waiting
+
+    def _receive(self, timeout: "float | None") -> int:
+        """Read up to a message or a piece; raises where the connection ends."""
+        p = self._protocol
+        left = -1
+        if timeout is not None:
+            left = int(timeout * 1000)
+            start = ticks_ms()
+        while True:
+            event = p.parse()
+            if p.tx_start < p.tx_end:
+                self._flush()
+            if event != NOTHING:
+                if event == ENDED:
+                    self._finish()
+                    raise p.closed_error()
+                return event
+            try:
+                n = self._sock.readinto(p.get_buffer(), p.read_size) if self._more else None
+                while n is None:
+                    if timeout is not None:
+                        left = max(int(timeout * 1000) - ticks_diff(ticks_ms(), start), 0)
+                    self._wait(READ, left)
+                    n = self._sock.readinto(p.get_buffer(), p.read_size)
+            except Timeout:
+                raise
+            except OSError:
+                n = 0  # a reset ends the stream as well
+            self._more = n == p.read_size
+            p.buffer_updated(n)
+
+    def _flush(self) -> None:
+        p = self._protocol
+        try:
+            while p.data_to_send():
+                n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
+                if n is None:
+                    self._wait(WRITE, -1)
+                else:
+                    p.sent(n)
+        except OSError:
+            p.abort()
+            self._shut()
+            raise p.closed_error() from None
+
+    def _wait(self, direction: int, timeout_ms: int) -> None:
+        if self._polled != direction:
+            if self._poller is None:
+                self._poller = select.poll()
+            self._poller.register(self._sock, direction)
+            self._polled = direction
+        if not wait(self._poller, self._sock, timeout_ms):
+            raise Timeout("timed out")
+
+    def _run(self, steps: "Iterator[int]", timeout: "float | None", idle: bool = False) -> None:
+        """Go through ``steps`` within ``timeout`` seconds, or with that much for each wait."""
+        start = ticks_ms()
+        left = -1
+        for direction in steps:
+            if timeout is not None:
+                left = int(timeout * 1000)
+                if not idle:
+                    left = max(left - ticks_diff(ticks_ms(), start), 0)
+            # While connecting, the socket may be another one each time.
+            self._polled = 0
+            self._poller = None
+            self._wait(direction, left)
+
+    def _finish(self) -> None:
+        """The last bytes out, and the end of TCP, once the protocol is closed."""
+        try:
+            self._run(self._flush_steps(), self._close_timeout)
+            self._run(self._linger(), self._linger_time(), True)
+        except OSError:
+            pass  # it took too long, or the peer has gone: either way it is over
+        finally:
+            self._shut()
+
+    def _shut(self) -> None:
+        self._protocol.abort()
+        if self._sock is not None:
+            self._sock.close()
+
+
+class Listener:
+    """A listening socket; ``listen()`` makes it."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        subprotocols: "tuple[str, ...]",
+        ssl: "Any",
+        handshake_timeout: float,
+        close_timeout: float,
+        limits: "dict[str, int]",
+    ) -> None:
+        self._sock = listening_socket(host, port)
+        #: The port that it listens on.
+        self.port = local_port(self._sock, port)
+        self._subprotocols = subprotocols
+        self._ssl = ssl
+        self._handshake_timeout = handshake_timeout
+        self._close_timeout = close_timeout
+        self._limits = limits
+
+    def accept(self, timeout: "float | None" = None) -> WebSocket:
+        """Wait for a client whose opening handshake succeeds (§4.2); others are answered and left.
+
+        ``Timeout`` if none came within ``timeout`` seconds.
+        """
+        start = ticks_ms()
+        poller = select.poll()
+        poller.register(self._sock, READ)
+        while True:
+            left = -1
+            if timeout is not None:
+                left = max(int(timeout * 1000) - ticks_diff(ticks_ms(), start), 0)
+            if not poller.poll(left):
+                raise Timeout("no client")
+            try:
+                sock, address = self._sock.accept()
+            except OSError:
+                continue  # the client went away before it was its turn
+            protocol = Protocol(ServerHandshake(self._subprotocols), False, **self._limits)
+            ws = WebSocket(protocol, self._close_timeout, sock)
+            try:
+                ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
+                return ws
+            except (OSError, WebSocketError):
+                ws._finish()
+            except BaseException:
+                ws._shut()
+                raise
+
+    def close(self) -> None:
+        """Stop listening; connections that are open stay open."""
+        self._sock.close()
+
+    def __enter__(self) -> "Listener":
+        return self
+
+    def __exit__(self, *exc: "Any") -> None:
+        self.close()

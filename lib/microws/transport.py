@@ -1,0 +1,225 @@
+"""What the blocking and the asyncio front share: one connection over a socket.
+
+The rare and long ways (connect, handshake, close) are generators that yield READ or WRITE, the
+direction they wait for, so they are written once for both fronts. The short way of a message
+stands in each front.
+"""
+
+import socket
+from errno import EINPROGRESS
+
+from ._compat import READ, WRITE, adapt, client_context, connected, const, peer_name
+from .frames import BINARY, TEXT
+from .protocol import CLOSED, ENDED, NOTHING, Protocol
+from .utf8 import encode, validate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+# Seconds without a byte after which a server that failed a connection drops it. Closing at once
+# would make TCP reset it, and the peer could miss the reason.
+LINGER = 0.25
+_LINGER_WAITS = const(64)
+_BYTES_LIKE = (bytes, bytearray, memoryview)
+
+
+def nodelay(sock: "Any") -> None:
+    """A header and its payload leave together, so there is nothing for TCP to wait for."""
+    try:
+        sock.setsockopt(6, getattr(socket, "TCP_NODELAY", 1), 1)
+    except OSError:
+        pass  # a port without the option
+
+
+def listening_socket(host: str, port: int) -> "Any":
+    """A non-blocking socket that listens; ``OSError`` where the address cannot be had."""
+    address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address[-1])
+        sock.listen(4)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Connection:
+    """The state and the properties of an open WebSocket, and its long ways as generators."""
+
+    def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
+        self._protocol = protocol
+        self._close_timeout = close_timeout
+        self._sock = sock
+        self._opcode = 0
+        #: ``"host:port"`` of the peer.
+        self.remote_address = ""
+
+    @property
+    def close_code(self) -> "int | None":
+        """The close code of the peer (§7.1.5), 1006 without one, None while it is open."""
+        return self._protocol.close_code if self._protocol.state == CLOSED else None
+
+    @property
+    def close_reason(self) -> str:
+        """The reason in the peer's Close frame."""
+        return self._protocol.close_reason
+
+    @property
+    def subprotocol(self) -> "str | None":
+        """The subprotocol that was agreed on (§1.9)."""
+        return self._protocol.handshake.subprotocol
+
+    @property
+    def path(self) -> str:
+        """The path and query of the request."""
+        return self._protocol.handshake.path
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the last message that was received is text."""
+        return self._protocol.opcode == TEXT
+
+    # Ways of a connection
+
+    def _connect(self, ssl: "Any") -> "Iterator[int]":
+        handshake = self._protocol.handshake
+        host = handshake.host
+        error: Exception = OSError("no address")
+        for address in socket.getaddrinfo(host, handshake.port, 0, socket.SOCK_STREAM):
+            sock = socket.socket(address[0], socket.SOCK_STREAM)
+            try:
+                sock.setblocking(False)
+                nodelay(sock)
+                try:
+                    sock.connect(address[-1])
+                except OSError as busy:
+                    if busy.errno != EINPROGRESS:
+                        raise
+                self._sock = adapt(sock)
+                yield WRITE
+                connected(sock)
+                if handshake.secure:
+                    sock = (ssl or client_context()).wrap_socket(
+                        sock, server_hostname=host, do_handshake_on_connect=False
+                    )
+                    self._sock = adapt(sock)
+                for want in self._flush_steps():
+                    yield want
+                self.remote_address = "%s:%d" % (host, handshake.port)
+                break
+            except OSError as failure:
+                sock.close()
+                error = failure
+        else:
+            raise error
+        for want in self._open():
+            yield want
+
+    def _accept(self, address: "Any", ssl: "Any") -> "Iterator[int]":
+        sock = self._sock
+        self.remote_address = peer_name(address)
+        sock.setblocking(False)
+        nodelay(sock)
+        if ssl:
+            sock = ssl.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self._sock = adapt(sock)
+        return self._open()
+
+    def _open(self) -> "Iterator[int]":
+        """The opening handshake, up to its answer; raises ``HandshakeError``."""
+        p = self._protocol
+        while True:
+            event = p.parse()
+            for want in self._flush_steps():
+                yield want
+            if event != NOTHING:
+                break
+            n = self._sock.readinto(p.get_buffer(), p.read_size)
+            if n is None:
+                yield READ
+            else:
+                p.buffer_updated(n)
+        if event == ENDED:
+            raise p.closed_error()
+
+    def _flush_steps(self) -> "Iterator[int]":
+        p = self._protocol
+        while p.data_to_send():
+            n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
+            if n is None:
+                yield WRITE
+            else:
+                p.sent(n)
+
+    def _await_close(self) -> "Iterator[int]":
+        """Up to the end of the closing handshake; messages that come are dropped."""
+        p = self._protocol
+        while True:
+            event = p.parse()
+            for want in self._flush_steps():
+                yield want
+            if event == ENDED:
+                return
+            if event == NOTHING:
+                n = self._sock.readinto(p.get_buffer(), p.read_size)
+                if n is None:
+                    yield READ
+                else:
+                    p.buffer_updated(n)
+
+    def _linger(self) -> "Iterator[int]":
+        """Throw away what comes until the peer ends the stream.
+
+        The server closes TCP first (§7.1.1), so only a server that ended cleanly need not wait.
+        """
+        p = self._protocol
+        waste = bytearray(256)
+        waits = 0 if p.client or p.error else _LINGER_WAITS
+        while waits < _LINGER_WAITS:
+            n = self._sock.readinto(waste, len(waste))
+            if n is None:
+                waits += 1
+                yield READ
+            elif n == 0:
+                return
+
+    def _linger_time(self) -> float:
+        return self._close_timeout if self._protocol.client else LINGER
+
+    # Messages
+
+    def _message(self) -> "str | bytes":
+        """The message or piece that the protocol has just given, as an object of its own."""
+        p = self._protocol
+        view = memoryview(p.data)[p.start : p.stop]
+        return str(view, "utf-8") if p.opcode == TEXT else bytes(view)
+
+    def _payload(self, message: "Any", text: "bool | None") -> "Any":
+        """``message`` as bytes, with its opcode left in ``_opcode``; None if it is an iterable."""
+        if isinstance(message, str):
+            self._opcode = BINARY if text is False else TEXT
+            return encode(message)
+        if isinstance(message, _BYTES_LIKE):
+            self._opcode = BINARY
+            if text:
+                self._opcode = TEXT
+                if validate(message, 0, len(message), 0):
+                    raise ValueError("text is not UTF-8")
+            return message
+        try:
+            iter(message)
+        except TypeError:
+            raise TypeError("a message is str, bytes-like or an iterable of these") from None
+        return None
+
+    def _fragment(self, piece: "Any", text: "bool | None", opcode: int) -> None:
+        """Begin the frame of one piece of a message; ``opcode`` is 0 after the first."""
+        data = self._payload(piece, text)
+        if data is None:
+            raise TypeError("a piece of a message is str or bytes-like")
+        self._protocol.send_message(self._opcode if opcode else 0, data, 0)
