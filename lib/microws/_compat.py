@@ -43,6 +43,10 @@ if MICROPYTHON:
             return True
         return False
 
+    def pending(sock: "Any") -> bool:
+        """Here a poll of a TLS socket shows what it holds."""
+        return False
+
     def peer_name(address: "Any") -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""
         if not isinstance(address, tuple):
@@ -74,6 +78,8 @@ else:
             self.socket = sock
             self.fileno = sock.fileno
             self.close = sock.close
+            # Bytes that TLS has read already do not show in a poll.
+            self.pending = getattr(sock, "pending", int)
 
         def readinto(self, buffer: "Any", n: int) -> "int | None":
             try:
@@ -96,9 +102,11 @@ else:
         return ssl.create_default_context()
 
     def wait(poller: "Any", sock: "Any", timeout_ms: int) -> bool:
-        # Bytes that OpenSSL has read already do not show in a poll.
-        pending = getattr(sock.socket, "pending", None)
-        return bool(pending and pending()) or bool(poller.poll(timeout_ms))
+        return pending(sock) or bool(poller.poll(timeout_ms))
+
+    def pending(sock: "Any") -> bool:
+        """Whether bytes wait that a poll does not show."""
+        return isinstance(sock, _Adapter) and bool(sock.pending())
 
     def peer_name(address: "Any") -> str:
         return "%s:%d" % address[:2]

@@ -8,7 +8,7 @@ from .sha1 import sha1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -130,7 +130,7 @@ class ClientHandshake:
         subprotocols: "Iterable[str]" = (),
     ) -> None:
         self.secure, self.host, self.port, self.path = parse_url(url)
-        self.subprotocol = None
+        self.subprotocol: str | None = None
         self._offered = tuple(subprotocols)
         self._key = str(b2a_base64(urandom(16)), "ascii").strip()
         host = "[" + self.host + "]" if ":" in self.host else self.host
@@ -185,13 +185,19 @@ class ClientHandshake:
 
 
 class ServerHandshake:
-    """The server's side (§4.2); ``subprotocols`` in the order of this side's preference."""
+    """The server's side (§4.2); ``subprotocols`` in the order of this side's preference.
+
+    ``is_full()`` tells, when the request is there, that no further client can be had.
+    """
 
     request = b""
 
-    def __init__(self, subprotocols: "Iterable[str]" = ()) -> None:
+    def __init__(
+        self, subprotocols: "Iterable[str]" = (), is_full: "Callable[[], bool] | None" = None
+    ) -> None:
         self.path = "/"
-        self.subprotocol = None
+        self.subprotocol: str | None = None
+        self._is_full = is_full
         self._supported = tuple(subprotocols)
 
     def respond(self, head: bytes) -> bytes:
@@ -233,6 +239,8 @@ class ServerHandshake:
         key = headers.get("sec-websocket-key", "")
         if len(key) != 24 or key[22:] != "==" or [c for c in key[:22] if c not in _BASE64]:
             raise HandshakeError("Sec-WebSocket-Key of 16 bytes required", 400)
+        if self._is_full and self._is_full():
+            raise HandshakeError("too many clients, come again later", 503)
         response = (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Accept: " + accept_key(key) + "\r\n"

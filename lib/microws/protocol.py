@@ -525,6 +525,10 @@ class Protocol:
             return True
         return False
 
+    def is_sending(self) -> bool:
+        """Whether a part of a message is not yet in ``tx``."""
+        return self._out is not None
+
     def sent(self, n: int) -> None:
         """``n`` bytes of ``tx`` were written."""
         self.tx_start += n

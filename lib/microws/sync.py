@@ -5,7 +5,7 @@ import select
 from ._compat import READ, WRITE, local_port, ticks_diff, ticks_ms, wait
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake, ServerHandshake
-from .protocol import CLOSED, CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
+from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, Protocol
 from .transport import Connection, listening_socket
 
 TYPE_CHECKING = False
@@ -253,6 +253,8 @@ class WebSocket(Connection):
 
     def _finish(self) -> None:
         """The last bytes out, and the end of TCP, once the protocol is closed."""
+        if self._sock is None:
+            return
         try:
             self._run(self._flush_steps(), self._close_timeout)
             self._run(self._linger(), self._linger_time(), True)
@@ -265,6 +267,7 @@ class WebSocket(Connection):
         self._protocol.abort()
         if self._sock is not None:
             self._sock.close()
+            self._sock = None
 
 
 class Listener:

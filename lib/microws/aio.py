@@ -1,0 +1,596 @@
+"""WebSocket over asyncio, for a program that does several things at a time."""
+
+import asyncio
+
+from ._compat import MICROPYTHON, READ, WRITE, local_port, pending
+from .errors import ConnectionClosed, Timeout, WebSocketError
+from .handshake import ClientHandshake, ServerHandshake
+from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
+from .transport import Connection, listening_socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Iterable
+    from typing import Any
+
+if MICROPYTHON:
+    from asyncio import core
+
+    class _Waiting:
+        """Waiting for a socket; asyncio here has streams only, whose queue serves any socket.
+
+        Cancelling a task that waits in one direction makes that queue forget the other one
+        too (IOQueue.remove), and closing a socket wakes nobody: then the other task is cancelled
+        and, as it finds its place in ``_woken``, goes on as if its socket were ready.
+        """
+
+        def __init__(self, sock: "Any") -> None:
+            self._sock = sock
+            self._waiting: list = [None, None]
+            self._woken = [False, False]
+
+        def _ready(self, direction: int) -> "Any":
+            i = 0 if direction == READ else 1
+            self._waiting[i] = core.cur_task
+            self._woken[i] = False
+            try:
+                if i == 0:
+                    yield core._io_queue.queue_read(self._sock)
+                else:
+                    yield core._io_queue.queue_write(self._sock)
+            except asyncio.CancelledError:
+                if not self._woken[i]:
+                    self._wake(1 - i)
+                    raise
+            finally:
+                self._waiting[i] = None
+
+        def _wake(self, i: int) -> None:
+            if self._waiting[i] is not None:
+                self._woken[i] = True
+                self._waiting[i].cancel()
+
+else:
+
+    class _Waiting:
+        """Waiting for a socket, through the event loop."""
+
+        def __init__(self, sock: "Any") -> None:
+            self._sock = sock
+            self._waiting: list = [None, None]
+
+        async def _ready(self, direction: int) -> None:
+            if direction == READ and pending(self._sock):
+                return
+            i = 0 if direction == READ else 1
+            loop = asyncio.get_running_loop()
+            fd = self._sock.fileno()
+            ready = self._waiting[i] = loop.create_future()
+            (loop.add_writer if i else loop.add_reader)(fd, self._wake, i)
+            try:
+                await ready
+            finally:
+                if self._waiting[i] is ready:
+                    self._wake(i)
+
+        def _wake(self, i: int) -> None:
+            ready = self._waiting[i]
+            if ready is not None:
+                self._waiting[i] = None
+                loop = asyncio.get_running_loop()
+                (loop.remove_writer if i else loop.remove_reader)(self._sock.fileno())
+                if not ready.done():
+                    ready.set_result(None)
+
+
+async def _within(awaitable: "Awaitable[Any]", timeout: "float | None") -> "Any":
+    try:
+        return await asyncio.wait_for(awaitable, timeout)
+    except asyncio.TimeoutError:
+        raise Timeout("timed out") from None
+
+
+class connect:
+    """Open a connection: ``ws = await connect(url)`` or ``async with connect(url) as ws``.
+
+    The arguments and errors are those of ``microws.connect()``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: "float | None" = 10,
+        headers: "Iterable[tuple[str, str]]" = (),
+        subprotocols: "Iterable[str]" = (),
+        ssl: "Any" = None,
+        close_timeout: float = 10,
+        **limits: int,
+    ) -> None:
+        protocol = Protocol(ClientHandshake(url, headers, subprotocols), True, **limits)
+        self._ws = WebSocket(protocol, close_timeout)
+        self._ssl = ssl
+        self._timeout = timeout
+
+    async def __aenter__(self) -> "WebSocket":
+        ws = self._ws
+        try:
+            await ws._run(ws._connect(self._ssl), self._timeout)
+        except BaseException:
+            ws._shut()
+            raise
+        return ws
+
+    async def __aexit__(self, *exc: "Any") -> None:
+        await self._ws.close()
+
+    def __await__(self) -> "Generator[Any, None, WebSocket]":
+        return self.__aenter__().__await__()
+
+    def __iter__(self) -> "Any":
+        # MicroPython's await asks for an iterator.
+        return self.__aenter__()
+
+
+async def serve(
+    handler: "Callable[[WebSocket], Awaitable[None]]",
+    host: str,
+    port: int,
+    max_clients: int = 8,
+    subprotocols: "Iterable[str]" = (),
+    ssl: "Any" = None,
+    handshake_timeout: float = 10,
+    close_timeout: float = 10,
+    **limits: int,
+) -> "Server":
+    """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
+
+    A connection is closed when its handler returns: with 1000, or with 1011 where it raised.
+    A client past ``max_clients`` gets HTTP 503. ``OSError`` where the address cannot be had. CPython
+    tells the port it chose for port 0. The other arguments are those of ``microws.listen()``.
+    """
+    return Server(
+        handler,
+        listening_socket(host, port),
+        port,
+        max_clients,
+        tuple(subprotocols),
+        ssl,
+        handshake_timeout,
+        close_timeout,
+        limits,
+    )
+
+
+class WebSocket(_Waiting, Connection):
+    """An open connection; ``connect()`` and ``serve()`` make it.
+
+    One task at a time may receive; any number may send. Asynchronous iteration gives messages and
+    ends at a clean close. Errors are those of the blocking ``microws.WebSocket``.
+    """
+
+    def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
+        _Waiting.__init__(self, sock)
+        Connection.__init__(self, protocol, close_timeout, sock)
+        self._lock = asyncio.Lock()  # held while a message is on its way out
+        self._event = NOTHING  # what the protocol gave and nobody has taken yet
+        self._receiving = False
+        self._ended: Any = None
+
+    async def send(self, message: "Any", text: "bool | None" = None) -> None:
+        """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
+
+        An iterable, or asynchronous iterable, of these goes as one message in fragments, which
+        may be larger than memory. Returns when all of it is handed to the network.
+        """
+        p = self._protocol
+        if hasattr(message, "__anext__"):
+            await self._send_pieces(message, None, text)
+            return
+        data = self._payload(message, text)
+        if data is None:
+            await self._send_pieces(None, message, text)
+            return
+        opcode = self._opcode
+        async with self._lock:
+            p.send_message(opcode, data)
+            await self._flush()
+
+    async def _send_pieces(self, stream: "Any", pieces: "Any", text: "bool | None") -> None:
+        opcode = 1
+        async with self._lock:
+            try:
+                if stream is None:
+                    for piece in pieces:
+                        self._fragment(piece, text, opcode)
+                        opcode = 0
+                        await self._flush()
+                else:
+                    async for piece in stream:
+                        self._fragment(piece, text, opcode)
+                        opcode = 0
+                        await self._flush()
+                if opcode:
+                    self._fragment(b"", text, opcode)
+                self._protocol.send_message(0, b"")
+            except BaseException:
+                # Half a message has gone, and nothing can take it back.
+                self._protocol.close(1011, "message not complete")
+                await self._flush()
+                raise
+            await self._flush()
+
+    async def recv(self, timeout: "float | None" = None) -> "str | bytes":
+        """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
+
+        After a ``Timeout`` or a cancellation nothing is lost: a later call goes on.
+        """
+        if self._event == NOTHING:
+            self._protocol.receive_into(None)
+            await self._receive(timeout)
+        message = self._message()
+        self._release()
+        return message
+
+    async def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
+        """Wait for a message, put it into ``buffer`` and give its length in bytes.
+
+        ``is_text`` tells its kind. A message larger than ``buffer`` fails the connection with 1009.
+        """
+        p = self._protocol
+        if self._event == NOTHING:
+            p.receive_into(buffer)
+            try:
+                await self._receive(timeout)
+            finally:
+                if self._event == NOTHING:
+                    p.receive_into(None)
+        n = p.stop - p.start
+        if p.data is not buffer:
+            if n > len(buffer):
+                raise ValueError("buffer smaller than the message that waits")
+            buffer[:n] = memoryview(p.data)[p.start : p.stop]
+        self._release()
+        return n
+
+    def recv_streaming(self, buffer: "Any" = None) -> "_Pieces":
+        """Receive one message of any size piece by piece: ``async for piece in ...``.
+
+        Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without a
+        buffer, str or bytes of at most 1 KiB. Text is cut between characters.
+        """
+        return _Pieces(self, buffer)
+
+    async def ping(self, data: "Any" = b"") -> None:
+        """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving."""
+        async with self._lock:
+            self._protocol.ping(data)
+            await self._flush()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection (§7.1.2) and wait for the peer's Close at most ``close_timeout``.
+
+        Messages that are still to come are dropped. Does nothing if it is closed already.
+        """
+        self._protocol.close(code, reason)
+        try:
+            await _within(self._closing(), self._close_timeout)
+            if not self._receiving:
+                await self._finish()
+        except OSError:
+            pass  # the peer is gone, which ends it as well
+        finally:
+            self._shut()
+
+    async def _closing(self) -> None:
+        p = self._protocol
+        if p.state == CLOSING:
+            async with self._lock:
+                await self._flush()
+            if not self._receiving:
+                await self._run(self._await_close(), None)
+        if self._receiving:
+            # The task that receives sees the end.
+            self._ended = asyncio.Event()
+            await self._ended.wait()
+
+    def __aiter__(self) -> "WebSocket":
+        return self
+
+    async def __anext__(self) -> "str | bytes":
+        try:
+            return await self.recv()
+        except ConnectionClosed as closed:
+            if closed.code in (1000, 1001, 1005):
+                raise StopAsyncIteration from None
+            raise
+
+    async def __aenter__(self) -> "WebSocket":
+        return self
+
+    async def __aexit__(self, *exc: "Any") -> None:
+        await self.close()
+
+    # Waiting
+
+    async def _receive(self, timeout: "float | None" = None) -> None:
+        """Read up to a message or a piece, left in ``_event``; raises where it all ends."""
+        if self._receiving:
+            raise WebSocketError("another task receives from this connection")
+        self._receiving = True
+        try:
+            if timeout is None:
+                await self._read()
+            else:
+                try:
+                    await _within(self._read(), timeout)
+                except Timeout:
+                    if self._event == NOTHING:
+                        raise
+        finally:
+            self._receiving = False
+            if self._ended:
+                self._ended.set()
+        if self._event == ENDED:
+            self._event = NOTHING
+            raise self._protocol.closed_error()
+
+    async def _read(self) -> None:
+        p = self._protocol
+        more = False
+        while True:
+            event = p.parse()
+            if p.tx_start < p.tx_end and not self._lock.locked():
+                async with self._lock:
+                    await self._flush()
+            if event != NOTHING:
+                if event == ENDED:
+                    await self._finish()
+                self._event = event
+                return
+            try:
+                n = None
+                if more:
+                    n = self._sock.readinto(p.get_buffer(), p.read_size)
+                    more = False  # between two reads the other tasks have their turn
+                while n is None:
+                    await self._ready(READ)
+                    if self._sock is None:
+                        break  # another task closed it: the next event is ENDED
+                    n = self._sock.readinto(p.get_buffer(), p.read_size)
+                    more = n == p.read_size
+            except OSError:
+                n = 0  # a reset ends the stream as well
+            if n is not None:
+                p.buffer_updated(n)
+
+    def _release(self) -> None:
+        self._event = NOTHING
+        self._protocol.release()
+
+    async def _flush(self) -> None:
+        p = self._protocol
+        try:
+            while p.data_to_send():
+                n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
+                if n is None:
+                    await self._ready(WRITE)
+                    if self._sock is None:
+                        raise p.closed_error()
+                else:
+                    p.sent(n)
+        except OSError:
+            self._shut()
+            raise p.closed_error() from None
+        except BaseException:
+            if p.is_sending():
+                self._shut()  # cancelled with half a frame out
+            raise
+
+    def _post(self, data: "Any", opcode: int) -> bool:
+        """Send without waiting, unless something else is still on its way out."""
+        p = self._protocol
+        if p.state != OPEN or self._lock.locked() or p.data_to_send():
+            return False
+        p.send_message(opcode, data)
+        try:
+            p.sent(self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start) or 0)
+        except OSError:
+            self._shut()
+            return False
+        if p.data_to_send():
+            asyncio.create_task(self._post_rest())
+        return True
+
+    async def _post_rest(self) -> None:
+        try:
+            async with self._lock:
+                await self._flush()
+        except WebSocketError:
+            pass  # whoever receives from this connection is told
+
+    async def _run(self, steps: "Any", timeout: "float | None", idle: bool = False) -> None:
+        """Go through ``steps`` within ``timeout`` seconds, or with that much for each wait."""
+        if idle:
+            for direction in steps:
+                await _within(self._ready(direction), timeout)
+        else:
+            await _within(self._go(steps), timeout)
+
+    async def _go(self, steps: "Any") -> None:
+        for direction in steps:
+            await self._ready(direction)
+
+    async def _finish(self) -> None:
+        """The last bytes out, and the end of TCP, once the protocol is closed."""
+        if self._sock is None:
+            return
+        try:
+            await self._run(self._flush_steps(), self._close_timeout)
+            await self._run(self._linger(), self._linger_time(), True)
+        except OSError:
+            pass  # it took too long, or the peer has gone: either way it is over
+        finally:
+            self._shut()
+
+    def _shut(self) -> None:
+        self._protocol.abort()
+        if self._sock is not None:
+            self._wake(0)
+            self._wake(1)
+            self._sock.close()
+            self._sock = None
+
+
+class _Pieces:
+    """The pieces of one message; MicroPython has no asynchronous generators."""
+
+    def __init__(self, ws: WebSocket, buffer: "Any") -> None:
+        self._ws = ws
+        self._copy = buffer is None
+        self._buffer = bytearray(1024) if buffer is None else buffer
+        self._event = -1
+
+    def __aiter__(self) -> "_Pieces":
+        return self
+
+    async def __anext__(self) -> "Any":
+        ws = self._ws
+        p = ws._protocol
+        while self._event != MESSAGE:
+            if self._event >= 0:
+                p.next_piece()
+            elif ws._event == NOTHING:
+                ws._event = p.receive_into(self._buffer, True)
+            if ws._event == NOTHING:
+                await ws._receive()
+            self._event = ws._event
+            ws._event = NOTHING
+            if p.stop > p.start or self._copy and self._event == MESSAGE:
+                return ws._message() if self._copy else memoryview(p.data)[p.start : p.stop]
+        ws._release()
+        raise StopAsyncIteration
+
+
+class Server(_Waiting):
+    """A listening server; ``serve()`` makes it. ``async with`` closes it at the end."""
+
+    def __init__(
+        self,
+        handler: "Callable[[WebSocket], Awaitable[None]]",
+        sock: "Any",
+        port: int,
+        max_clients: int,
+        subprotocols: "tuple[str, ...]",
+        ssl: "Any",
+        handshake_timeout: float,
+        close_timeout: float,
+        limits: "dict[str, int]",
+    ) -> None:
+        super().__init__(sock)
+        #: The port that it listens on.
+        self.port = local_port(sock, port)
+        #: The connections that are open.
+        self.clients: set[WebSocket] = set()
+        self._handler = handler
+        self._max_clients = max_clients
+        self._subprotocols = subprotocols
+        self._ssl = ssl
+        self._handshake_timeout = handshake_timeout
+        self._close_timeout = close_timeout
+        self._limits = limits
+        self._tasks: set = set()
+        self._idle = asyncio.Event()
+        self._start(self._accept_all())
+
+    def broadcast(self, message: "Any", text: "bool | None" = None) -> int:
+        """Send to every client that is not still busy with an earlier message, without waiting.
+
+        Gives their number. ``TypeError`` or ``ValueError`` if it is no message.
+        """
+        sent = 0
+        data = opcode = None
+        for ws in list(self.clients):
+            if data is None:
+                data = ws._payload(message, text)
+                opcode = ws._opcode
+                if data is None:
+                    raise TypeError("a broadcast message is str or bytes-like")
+            sent += ws._post(data, opcode)
+        return sent
+
+    def close(self) -> None:
+        """Stop listening and close the connections with 1001 (going away)."""
+        if self._sock is None:
+            return
+        self._wake(0)
+        self._sock.close()
+        self._sock = None
+        for ws in list(self.clients):
+            self._start(ws.close(1001))
+
+    async def wait_closed(self) -> None:
+        """Wait until every connection is closed and its handler has returned."""
+        while self._tasks:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def __aenter__(self) -> "Server":
+        return self
+
+    async def __aexit__(self, *exc: "Any") -> None:
+        self.close()
+        await self.wait_closed()
+
+    def _is_full(self) -> bool:
+        return len(self.clients) >= self._max_clients
+
+    def _start(self, coroutine: "Any") -> None:
+        self._tasks.add(asyncio.create_task(self._tidily(coroutine)))
+
+    async def _tidily(self, coroutine: "Any") -> None:
+        try:
+            await coroutine
+        finally:
+            self._tasks.discard(asyncio.current_task())
+            if not self._tasks:
+                self._idle.set()
+
+    async def _accept_all(self) -> None:
+        while True:
+            await self._ready(READ)
+            if self._sock is None:
+                return
+            try:
+                sock, address = self._sock.accept()
+            except OSError:
+                # Gone before its turn, or the board is out of sockets: others get a chance.
+                await asyncio.sleep(0.05)
+                continue
+            if len(self._tasks) > 2 * self._max_clients:
+                sock.close()  # not even room to say no
+                continue
+            self._start(self._client(sock, address))
+
+    async def _client(self, sock: "Any", address: "Any") -> None:
+        handshake = ServerHandshake(self._subprotocols, self._is_full)
+        ws = WebSocket(Protocol(handshake, False, **self._limits), self._close_timeout, sock)
+        try:
+            await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
+        except (OSError, WebSocketError):
+            await ws._finish()
+            return
+        except BaseException:
+            ws._shut()
+            raise
+        code = 1013
+        try:
+            if not self._is_full():  # some handshakes may have ended together
+                self.clients.add(ws)
+                code = 1011
+                await self._handler(ws)
+                code = 1000
+        except WebSocketError:
+            code = 1000  # the peer's doing, or the handler let its own mistake in a call pass
+        finally:
+            self.clients.discard(ws)
+            await ws.close(code)
