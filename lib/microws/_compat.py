@@ -26,9 +26,10 @@ except (ImportError, SyntaxError, ValueError):
     fast = None  # type: ignore[assignment]
 
 if MICROPYTHON:
+    from time import ticks_diff, ticks_ms
+
     import tls
     from micropython import const
-    from time import ticks_diff, ticks_ms
 
     def adapt(sock: "Any") -> "Any":
         return sock
@@ -50,8 +51,9 @@ if MICROPYTHON:
     def peer_name(address: "Any") -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""
         if not isinstance(address, tuple):
-            _, packed, port = socket.sockaddr(address)[:3]
-            address = socket.inet_ntop(socket.AF_INET, packed), port
+            unix: Any = socket
+            family, packed, port = unix.sockaddr(address)[:3]
+            address = unix.inet_ntop(family, packed), port
         return "%s:%d" % (address[0], address[1])
 
     def local_port(sock: "Any", port: int) -> int:

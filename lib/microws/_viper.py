@@ -8,7 +8,6 @@ import micropython
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
 
     def apply_mask(dst, dst_at, src, src_at, n, key, key_at, phase) -> int: ...
     def utf8_validate(buffer, at, end, state) -> int: ...

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 if MICROPYTHON:
-    from asyncio import core
+    from asyncio import core  # type: ignore[attr-defined]
 
     class _Waiting:
         """Waiting for a socket; asyncio here has streams only, whose queue serves any socket.
@@ -145,8 +145,8 @@ async def serve(
     """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
 
     A connection is closed when its handler returns: with 1000, or with 1011 where it raised.
-    A client past ``max_clients`` gets HTTP 503. ``OSError`` where the address cannot be had. CPython
-    tells the port it chose for port 0. The other arguments are those of ``microws.listen()``.
+    A client past ``max_clients`` gets HTTP 503. The other arguments, the error and the port are
+    as with ``microws.listen()``.
     """
     return Server(
         handler,
@@ -175,6 +175,7 @@ class WebSocket(_Waiting, Connection):
         self._event = NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._ended: Any = None
+        self._posting: Any = None
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
@@ -234,7 +235,7 @@ class WebSocket(_Waiting, Connection):
     async def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
 
-        ``is_text`` tells its kind. A message larger than ``buffer`` fails the connection with 1009.
+        ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009.
         """
         p = self._protocol
         if self._event == NOTHING:
@@ -398,7 +399,7 @@ class WebSocket(_Waiting, Connection):
             self._shut()
             return False
         if p.data_to_send():
-            asyncio.create_task(self._post_rest())
+            self._posting = asyncio.create_task(self._post_rest())
         return True
 
     async def _post_rest(self) -> None:
@@ -465,7 +466,7 @@ class _Pieces:
                 await ws._receive()
             self._event = ws._event
             ws._event = NOTHING
-            if p.stop > p.start or self._copy and self._event == MESSAGE:
+            if p.stop > p.start or (self._copy and self._event == MESSAGE):
                 return ws._message() if self._copy else memoryview(p.data)[p.start : p.stop]
         ws._release()
         raise StopAsyncIteration
@@ -508,13 +509,13 @@ class Server(_Waiting):
         Gives their number. ``TypeError`` or ``ValueError`` if it is no message.
         """
         sent = 0
-        data = opcode = None
+        data = None
         for ws in list(self.clients):
             if data is None:
                 data = ws._payload(message, text)
-                opcode = ws._opcode
                 if data is None:
                     raise TypeError("a broadcast message is str or bytes-like")
+                opcode = ws._opcode
             sent += ws._post(data, opcode)
         return sent
 

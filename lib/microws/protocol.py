@@ -294,9 +294,12 @@ class Protocol:
                             )
                         else:
                             seen = apply_mask(data, self.start, rx, body, length, _ZERO, 0, 0)
-                        if seen and opcode == _TEXT:
-                            if validate(data, self.start, self.stop, 0):
-                                return self.fail(1007, "text is not UTF-8")
+                        if (
+                            seen
+                            and opcode == _TEXT
+                            and validate(data, self.start, self.stop, 0)
+                        ):
+                            return self.fail(1007, "text is not UTF-8")
                         self.data = data
                         self.opcode = opcode
                         return MESSAGE
@@ -308,9 +311,10 @@ class Protocol:
                 self._fragments += 1
                 if self._fragments > self._max_fragments:
                     return self.fail(1008, "over %d fragments" % self._max_fragments)
-                if target is None and not self._skip:
-                    if not self._reserve(at + length, byte0 & 0x80):
-                        return self.fail(1009, "no memory for the message")
+                if not (
+                    target is not None or self._skip or self._reserve(at + length, byte0 & 0x80)
+                ):
+                    return self.fail(1009, "no memory for the message")
                 if self._mask_in:
                     apply_mask(self._key, 0, rx, body - 4, 4, _ZERO, 0, 0)
                 self._phase = 0

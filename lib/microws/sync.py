@@ -29,8 +29,9 @@ def connect(
     handshake. ``ssl`` is an ``SSLContext``; without one, a wss:// server's certificate is verified
     by the platform's defaults. ``limits`` go to ``Protocol``: ``max_size`` in bytes and others.
 
-    Raises ``ValueError`` for arguments that make no request, ``OSError`` (``Timeout`` is one) where
-    no connection can be had, ``HandshakeError`` where the server refuses or is no such server.
+    Raises ``ValueError`` for arguments that make no request, ``OSError`` (``Timeout`` is one)
+    where no connection can be had, ``HandshakeError`` where the server refuses or is no WebSocket
+    server.
     """
     protocol = Protocol(ClientHandshake(url, headers, subprotocols), True, **limits)
     ws = WebSocket(protocol, close_timeout)
@@ -128,15 +129,16 @@ class WebSocket(Connection):
     def recv_streaming(self, buffer: "Any" = None) -> "Iterator[Any]":
         """Receive one message of any size piece by piece, in pieces of at most a buffer.
 
-        Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without a
-        buffer, str or bytes of at most 1 KiB. Text is cut between characters. Raises as ``recv()``.
+        Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without
+        a buffer, str or bytes of at most 1 KiB. Text is cut between characters. Raises as
+        ``recv()``.
         """
         p = self._protocol
         event = p.receive_into(bytearray(1024) if buffer is None else buffer, True)
         while True:
             if event == NOTHING:
                 event = self._receive(None)
-            if p.stop or buffer is None and event == MESSAGE:
+            if p.stop or (buffer is None and event == MESSAGE):
                 yield self._message() if buffer is None else memoryview(p.data)[: p.stop]
             if event == MESSAGE:
                 break

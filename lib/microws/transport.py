@@ -15,8 +15,10 @@ from .utf8 import encode, validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from typing import Any
+
+    Steps = Generator[int, None, Any]
 
 # Seconds without a byte after which a server that failed a connection drops it. Closing at once
 # would make TCP reset it, and the peer could miss the reason.
@@ -86,7 +88,7 @@ class Connection:
 
     # Ways of a connection
 
-    def _connect(self, ssl: "Any") -> "Iterator[int]":
+    def _connect(self, ssl: "Any") -> "Steps":
         handshake = self._protocol.handshake
         host = handshake.host
         error: Exception = OSError("no address")
@@ -108,8 +110,7 @@ class Connection:
                         sock, server_hostname=host, do_handshake_on_connect=False
                     )
                     self._sock = adapt(sock)
-                for want in self._flush_steps():
-                    yield want
+                yield from self._flush_steps()
                 self.remote_address = "%s:%d" % (host, handshake.port)
                 break
             except OSError as failure:
@@ -117,10 +118,9 @@ class Connection:
                 error = failure
         else:
             raise error
-        for want in self._open():
-            yield want
+        yield from self._open()
 
-    def _accept(self, address: "Any", ssl: "Any") -> "Iterator[int]":
+    def _accept(self, address: "Any", ssl: "Any") -> "Steps":
         sock = self._sock
         self.remote_address = peer_name(address)
         sock.setblocking(False)
@@ -130,24 +130,30 @@ class Connection:
         self._sock = adapt(sock)
         return self._open()
 
-    def _open(self) -> "Iterator[int]":
+    def _open(self) -> "Steps":
         """The opening handshake, up to its answer; raises ``HandshakeError``."""
+        if (yield from self._next_event()) == ENDED:
+            raise self._protocol.closed_error()
+
+    def _await_close(self) -> "Steps":
+        """Up to the end of the closing handshake; messages that come are dropped."""
+        while (yield from self._next_event()) != ENDED:
+            pass
+
+    def _next_event(self) -> "Steps":
         p = self._protocol
         while True:
             event = p.parse()
-            for want in self._flush_steps():
-                yield want
+            yield from self._flush_steps()
             if event != NOTHING:
-                break
+                return event
             n = self._sock.readinto(p.get_buffer(), p.read_size)
             if n is None:
                 yield READ
             else:
                 p.buffer_updated(n)
-        if event == ENDED:
-            raise p.closed_error()
 
-    def _flush_steps(self) -> "Iterator[int]":
+    def _flush_steps(self) -> "Steps":
         p = self._protocol
         while p.data_to_send():
             n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
@@ -156,23 +162,7 @@ class Connection:
             else:
                 p.sent(n)
 
-    def _await_close(self) -> "Iterator[int]":
-        """Up to the end of the closing handshake; messages that come are dropped."""
-        p = self._protocol
-        while True:
-            event = p.parse()
-            for want in self._flush_steps():
-                yield want
-            if event == ENDED:
-                return
-            if event == NOTHING:
-                n = self._sock.readinto(p.get_buffer(), p.read_size)
-                if n is None:
-                    yield READ
-                else:
-                    p.buffer_updated(n)
-
-    def _linger(self) -> "Iterator[int]":
+    def _linger(self) -> "Steps":
         """Throw away what comes until the peer ends the stream.
 
         The server closes TCP first (§7.1.1), so only a server that ended cleanly need not wait.
