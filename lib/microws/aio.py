@@ -6,7 +6,7 @@ from ._compat import MICROPYTHON, READ, WRITE, local_port, pending
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake, ServerHandshake
 from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
-from .transport import Connection, listening_socket
+from .transport import Connection, listening_socket, new_extension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,9 +104,11 @@ class connect:
         subprotocols: "Iterable[str]" = (),
         ssl: "Any" = None,
         close_timeout: float = 10,
+        compression: "str | int | None" = None,
         **limits: int,
     ) -> None:
-        protocol = Protocol(ClientHandshake(url, headers, subprotocols), True, **limits)
+        handshake = ClientHandshake(url, headers, subprotocols, new_extension(compression))
+        protocol = Protocol(handshake, True, **limits)
         self._ws = WebSocket(protocol, close_timeout)
         self._ssl = ssl
         self._timeout = timeout
@@ -140,6 +142,7 @@ async def serve(
     ssl: "Any" = None,
     handshake_timeout: float = 10,
     close_timeout: float = 10,
+    compression: "str | int | None" = None,
     **limits: int,
 ) -> "Server":
     """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
@@ -148,6 +151,7 @@ async def serve(
     A client past ``max_clients`` gets HTTP 503. The other arguments, the error and the port are
     as with ``microws.listen()``.
     """
+    new_extension(compression)  # a wrong one is told at once
     return Server(
         handler,
         listening_socket(host, port),
@@ -157,6 +161,7 @@ async def serve(
         ssl,
         handshake_timeout,
         close_timeout,
+        compression,
         limits,
     )
 
@@ -485,6 +490,7 @@ class Server(_Waiting):
         ssl: "Any",
         handshake_timeout: float,
         close_timeout: float,
+        compression: "str | int | None",
         limits: "dict[str, int]",
     ) -> None:
         super().__init__(sock)
@@ -498,6 +504,7 @@ class Server(_Waiting):
         self._ssl = ssl
         self._handshake_timeout = handshake_timeout
         self._close_timeout = close_timeout
+        self._compression = compression
         self._limits = limits
         self._tasks: set = set()
         self._idle = asyncio.Event()
@@ -573,7 +580,8 @@ class Server(_Waiting):
             self._start(self._client(sock, address))
 
     async def _client(self, sock: "Any", address: "Any") -> None:
-        handshake = ServerHandshake(self._subprotocols, self._is_full)
+        extension = new_extension(self._compression)
+        handshake = ServerHandshake(self._subprotocols, self._is_full, extension)
         ws = WebSocket(Protocol(handshake, False, **self._limits), self._close_timeout, sock)
         try:
             await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)

@@ -9,6 +9,7 @@ from .sha1 import sha1
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -120,7 +121,8 @@ class ClientHandshake:
     """The client's side (§4.1): the request to ``url``, and the check of its response.
 
     ``headers`` are further ``(name, value)`` pairs, ``subprotocols`` names in the order of
-    preference. ``ValueError`` for what may not stand in a request.
+    preference, ``extension`` what there is to offer, kept in ``extension`` once agreed on.
+    ``ValueError`` for what may not stand in a request.
     """
 
     def __init__(
@@ -128,7 +130,10 @@ class ClientHandshake:
         url: str,
         headers: "Iterable[tuple[str, str]]" = (),
         subprotocols: "Iterable[str]" = (),
+        extension: "Any" = None,
     ) -> None:
+        self.extension: Any = None
+        self._extension = extension
         self.secure, self.host, self.port, self.path = parse_url(url)
         self.subprotocol: str | None = None
         self._offered = tuple(subprotocols)
@@ -149,6 +154,8 @@ class ClientHandshake:
                 raise ValueError("subprotocol must be a token: " + repr(name))
         if self._offered:
             lines.append("Sec-WebSocket-Protocol: " + ", ".join(self._offered))
+        if extension:
+            lines.append("Sec-WebSocket-Extensions: " + extension.offer())
         for name, value in headers:
             if not _is_token(name) or "\r" in value or "\n" in value:
                 raise ValueError("malformed header " + repr(name))
@@ -176,8 +183,11 @@ class ClientHandshake:
             raise HandshakeError("no Connection: Upgrade in the response", status)
         if headers.get("sec-websocket-accept") != accept_key(self._key):
             raise HandshakeError("wrong Sec-WebSocket-Accept in the response", status)
-        if headers.get("sec-websocket-extensions"):
-            raise HandshakeError("the server chose an extension that was not offered", status)
+        chosen = headers.get("sec-websocket-extensions")
+        if chosen:
+            if self._extension is None or not self._extension.accepted(chosen):
+                raise HandshakeError("the server chose an extension that was not offered", status)
+            self.extension = self._extension
         self.subprotocol = headers.get("sec-websocket-protocol")
         if self.subprotocol is not None and self.subprotocol not in self._offered:
             raise HandshakeError("the server chose a subprotocol that was not offered", status)
@@ -193,8 +203,13 @@ class ServerHandshake:
     request = b""
 
     def __init__(
-        self, subprotocols: "Iterable[str]" = (), is_full: "Callable[[], bool] | None" = None
+        self,
+        subprotocols: "Iterable[str]" = (),
+        is_full: "Callable[[], bool] | None" = None,
+        extension: "Any" = None,
     ) -> None:
+        self.extension: Any = None
+        self._extension = extension
         self.path = "/"
         self.subprotocol: str | None = None
         self._is_full = is_full
@@ -251,6 +266,12 @@ class ServerHandshake:
                 self.subprotocol = name
                 response += "Sec-WebSocket-Protocol: " + name + "\r\n"
                 break
+        chosen = self._extension and self._extension.choose(
+            headers.get("sec-websocket-extensions", "")
+        )
+        if chosen:
+            self.extension = self._extension
+            response += "Sec-WebSocket-Extensions: " + chosen + "\r\n"
         return (response + "\r\n").encode()
 
 

@@ -96,6 +96,9 @@ class Protocol:
         self._piecewise = False
         self.opcode = 0  # of the message in progress, then of the one delivered
         self._partial = False
+        self._extension: Any = None  # permessage-deflate, where it was agreed on
+        self._compressed = False
+        self._inflater: Any = None  # of the message that is complete and being given
         self._skip = False  # the rest of the message in progress is not wanted
         self.pongs = 0  # that have come
         self._fragments = 0
@@ -132,6 +135,9 @@ class Protocol:
         self.error = ProtocolError(code, reason)
         return self._drop()
 
+    def _too_big(self) -> int:
+        return self.fail(1009, "message too big")
+
     def abort(self) -> None:
         """The connection is lost: nothing more will be read or written."""
         self.buffer_updated(0)
@@ -142,7 +148,7 @@ class Protocol:
         self.state = CLOSED
         if self.close_code is None:
             self.close_code = 1006
-        self._target = self.data = self._head = None
+        self._target = self.data = self._head = self._inflater = None
         return ENDED
 
     # Receiving
@@ -194,9 +200,12 @@ class Protocol:
         along: piecewise, where ``target`` is of four bytes at least, as the event PIECE that
         this gives. A message that was begun piecewise and is not wanted any more is skipped.
         """
+        self._inflater = None
         if self._partial and self.state == OPEN and target is not self._target:
             at = self._at
-            if self._piecewise:
+            if self._compressed:
+                pass  # it is collected first, and inflated to where it is wanted then
+            elif self._piecewise:
                 self._skip = True
             elif piecewise:
                 self._target = target
@@ -207,7 +216,7 @@ class Protocol:
                 if target is None:
                     new = bytearray(need)
                 elif need > len(target):
-                    return self.fail(1009, "message larger than the buffer")
+                    return self._too_big()
                 else:
                     new = target
                 new[:at] = memoryview(self.data)[:at]
@@ -236,6 +245,8 @@ class Protocol:
         """Consume what was read, up to the next event, and tell which one."""
         if self.state == CONNECTING:
             return self._parse_head()
+        if self._inflater:
+            return self._inflate()
         rx = self._rx
         while self.state != CLOSED:
             if self._left < 0:
@@ -247,7 +258,11 @@ class Protocol:
                 byte1 = rx[start + 1]
                 opcode = byte0 & 0x0F
                 partial = self._partial
+                compressed = partial and self._compressed
                 if partial or byte1 & 0x80 != self._mask_in or (byte0 != 0x82 and byte0 != 0x81):
+                    if byte0 & 0x40 and 0 < opcode < 3 and self._extension:
+                        compressed = True
+                        byte0 ^= 0x40
                     problem = header_error(byte0, byte1, self._mask_in)
                     if problem:
                         return self.fail(1002, problem)
@@ -270,16 +285,16 @@ class Protocol:
                         return self.fail(1002, "length not minimal")
                 # A long payload is read apart from the next header, straight to its place.
                 self._next_read = size if length >= len(rx) else len(rx)
-                target = self._target
+                target = None if compressed else self._target
                 if self.state == CLOSING:
                     self._skip = True
                 at = self._at if partial else 0
-                if not (self._skip or self._piecewise):
-                    if at + length > self._max_size:
-                        return self.fail(1009, "message over %d bytes" % self._max_size)
-                    if target is not None and at + length > len(target):
-                        return self.fail(1009, "message larger than the buffer")
-                    if opcode and byte0 & 0x80 and n >= size + length:
+                if compressed or not (self._skip or self._piecewise):
+                    if at + length > self._max_size or (
+                        target is not None and at + length > len(target)
+                    ):
+                        return self._too_big()
+                    if opcode and byte0 & 0x80 and n >= size + length and not compressed:
                         # The whole message is here.
                         self._rx_start = self.stop = body + length
                         self.start = body
@@ -307,6 +322,7 @@ class Protocol:
                     self.opcode = opcode
                     self.data = target
                     self._partial = True
+                    self._compressed = compressed
                     self._at = self._utf8 = self._fragments = 0
                 self._fragments += 1
                 if self._fragments > self._max_fragments:
@@ -347,13 +363,13 @@ class Protocol:
                 if self._mask_in:
                     seen = apply_mask(data, at, data, at, n, self._key, 0, self._phase)
             else:
-                if self._piecewise and n > len(data) - at:
-                    n = len(data) - at
+                if n > len(data) - at:
+                    n = len(data) - at  # a piece is full
                 seen = apply_mask(data, at, rx, start, n, self._key, 0, self._phase)
                 self._rx_start = start + n
             self._at = at + n
             self._phase = self._phase + n & 3
-            if self.opcode == _TEXT and (seen or self._utf8):
+            if self.opcode == _TEXT and (seen or self._utf8) and not self._compressed:
                 self._utf8 = validate(data, at, at + n, self._utf8)
                 if self._utf8 < 0:
                     return self.fail(1007, "text is not UTF-8")
@@ -367,14 +383,52 @@ class Protocol:
             if self._skip:
                 self._skip = False
                 return _GO_ON
-            if self._utf8:
-                return self.fail(1007, "text ends inside a character")
-            self.start = 0
-            self.stop = self._at
-            return MESSAGE
-        if self._piecewise and not self._skip and self._at == len(data):
+            if self._compressed:
+                self._inflater = self._extension.inflater(memoryview(data)[: self._at])
+                self.data = self._target
+                self._at = 0
+                return self._inflate()
+            return self._complete()
+        if not self._skip and self._at == len(data):
             return self._piece()
         return _GO_ON if n else NOTHING
+
+    def _complete(self) -> int:
+        if self._utf8:
+            return self.fail(1007, "text ends inside a character")
+        self.start = 0
+        self.stop = self._at
+        return MESSAGE
+
+    def _inflate(self) -> int:
+        """Bring a compressed message to its destination, its bounds checked on the way."""
+        at = self._at
+        while True:
+            data = self.data
+            if data is not None and at == len(data) and self._piecewise:
+                self._at = at
+                return self._piece()
+            try:
+                if self._target is None and (data is None or at == len(data)):
+                    if not self._reserve(min(at + 256, self._max_size + 1), 0):
+                        return self.fail(1009, "no memory for the message")
+                    data = self.data
+                view = memoryview(data)[at:] if at < len(data) else bytearray(1)
+                n = self._inflater.readinto(view)
+            except OSError:
+                return self.fail(1007, "not valid deflate data")
+            if n == 0:
+                self._inflater = None
+                self._at = at
+                return self._complete()
+            if not self._piecewise and at + n > min(self._max_size, len(data)):
+                return self._too_big()
+            if self.opcode == _TEXT:
+                self._utf8 = validate(data, at, at + n, self._utf8)
+                if self._utf8 < 0:
+                    return self.fail(1007, "text is not UTF-8")
+            at += n
+            self._at = at
 
     def _reserve(self, size: int, fin: int) -> bool:
         """Memory for ``size`` bytes of a message; where more fragments follow, some ahead."""
@@ -382,7 +436,7 @@ class Protocol:
         if data is None or len(data) < size:
             try:
                 if data is not None and not fin:
-                    size = min(2 * size, self._max_size)
+                    size = max(min(2 * size, self._max_size), size)
                 self.data = bytearray(size)
             except MemoryError:
                 return False
@@ -445,6 +499,7 @@ class Protocol:
             if not self.client:
                 self._queue(rejection(error))
             return self._drop()
+        self._extension = self.handshake.extension
         if response:
             self._queue(response)
         self._head = None
@@ -461,6 +516,11 @@ class Protocol:
         """
         if self.state != OPEN:
             raise self.closed_error()
+        if self._extension and opcode and fin:
+            packed = self._extension.compress(data)
+            if packed is not None:
+                data = packed
+                opcode |= 0x40
         n = len(data)
         size = header_size(self._mask_out | (n if n < 126 else 126 if n < 0x10000 else 127))
         if self.tx_start == self.tx_end:

@@ -6,7 +6,7 @@ from ._compat import READ, WRITE, local_port, ticks_diff, ticks_ms, wait
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake, ServerHandshake
 from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, Protocol
-from .transport import Connection, listening_socket
+from .transport import Connection, listening_socket, new_extension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,19 +21,23 @@ def connect(
     subprotocols: "Iterable[str]" = (),
     ssl: "Any" = None,
     close_timeout: float = 10,
+    compression: "str | int | None" = None,
     **limits: int,
 ) -> "WebSocket":
     """Open a connection to ``url``, ws:// or wss:// (RFC 6455 §4.1).
 
     ``timeout`` in seconds bounds connecting and handshake together, ``close_timeout`` the closing
     handshake. ``ssl`` is an ``SSLContext``; without one, a wss:// server's certificate is verified
-    by the platform's defaults. ``limits`` go to ``Protocol``: ``max_size`` in bytes and others.
+    by the platform's defaults. ``compression`` offers permessage-deflate (RFC 7692): "deflate",
+    or a number, 9 to 15, of window bits for what comes. ``limits`` go to ``Protocol``:
+    ``max_size`` in bytes and others.
 
     Raises ``ValueError`` for arguments that make no request, ``OSError`` (``Timeout`` is one)
     where no connection can be had, ``HandshakeError`` where the server refuses or is no WebSocket
     server.
     """
-    protocol = Protocol(ClientHandshake(url, headers, subprotocols), True, **limits)
+    handshake = ClientHandshake(url, headers, subprotocols, new_extension(compression))
+    protocol = Protocol(handshake, True, **limits)
     ws = WebSocket(protocol, close_timeout)
     try:
         ws._run(ws._connect(ssl), timeout)
@@ -50,13 +54,25 @@ def listen(
     ssl: "Any" = None,
     handshake_timeout: float = 10,
     close_timeout: float = 10,
+    compression: "str | int | None" = None,
     **limits: int,
 ) -> "Listener":
     """Listen for clients; ``accept()`` of what it gives waits for one.
 
+    ``compression`` accepts permessage-deflate, as ``connect()`` offers it.
     ``OSError`` where the address cannot be had. CPython tells the port it chose for port 0.
     """
-    return Listener(host, port, tuple(subprotocols), ssl, handshake_timeout, close_timeout, limits)
+    new_extension(compression)  # a wrong one is told at once
+    return Listener(
+        host,
+        port,
+        tuple(subprotocols),
+        ssl,
+        handshake_timeout,
+        close_timeout,
+        compression,
+        limits,
+    )
 
 
 class WebSocket(Connection):
@@ -283,6 +299,7 @@ class Listener:
         ssl: "Any",
         handshake_timeout: float,
         close_timeout: float,
+        compression: "str | int | None",
         limits: "dict[str, int]",
     ) -> None:
         self._sock = listening_socket(host, port)
@@ -292,6 +309,7 @@ class Listener:
         self._ssl = ssl
         self._handshake_timeout = handshake_timeout
         self._close_timeout = close_timeout
+        self._compression = compression
         self._limits = limits
 
     def accept(self, timeout: "float | None" = None) -> WebSocket:
@@ -312,7 +330,9 @@ class Listener:
                 sock, address = self._sock.accept()
             except OSError:
                 continue  # the client went away before it was its turn
-            protocol = Protocol(ServerHandshake(self._subprotocols), False, **self._limits)
+            extension = new_extension(self._compression)
+            handshake = ServerHandshake(self._subprotocols, None, extension)
+            protocol = Protocol(handshake, False, **self._limits)
             ws = WebSocket(protocol, self._close_timeout, sock)
             try:
                 ws._run(ws._accept(address, self._ssl), self._handshake_timeout)

@@ -27,6 +27,19 @@ _LINGER_WAITS = const(64)
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
+def new_extension(compression: "str | int | None") -> "Any":
+    """What ``compression`` asks for, for one connection; ``ValueError`` where nobody knows it."""
+    if compression is None:
+        return None
+    from .permessage_deflate import WINDOW_BITS, Deflate
+
+    if compression == "deflate":
+        compression = WINDOW_BITS
+    if not isinstance(compression, int):
+        raise ValueError('compression must be None, "deflate" or its window bits')
+    return Deflate(compression)
+
+
 def nodelay(sock: "Any") -> None:
     """A header and its payload leave together, so there is nothing for TCP to wait for."""
     try:
