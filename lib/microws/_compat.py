@@ -8,7 +8,6 @@ CPython a small adapter gives a socket that same face.
 import select
 import socket
 import sys
-import time
 
 MICROPYTHON = sys.implementation.name == "micropython"
 
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 try:
-    from . import _viper as fast
+    from . import _viper as loops
 except (ImportError, SyntaxError, ValueError):
     # CPython; a port without a native emitter; an .mpy file for another processor.
-    fast = None  # type: ignore[assignment]
+    from . import _portable as loops  # type: ignore[no-redef]
 
 if MICROPYTHON:
     from time import ticks_diff, ticks_ms
@@ -44,10 +43,6 @@ if MICROPYTHON:
             return True
         return False
 
-    def pending(sock: "Any") -> bool:
-        """Here a poll of a TLS socket shows what it holds."""
-        return False
-
     def peer_name(address: "Any") -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""
         if not isinstance(address, tuple):
@@ -64,60 +59,14 @@ if MICROPYTHON:
         """MicroPython reports a failed connect at the first read or write."""
 
 else:
-    import ssl
-
-    def const(value: int) -> int:
-        return value
-
-    def ticks_ms() -> int:
-        return int(time.monotonic() * 1000)
-
-    def ticks_diff(end: int, start: int) -> int:
-        return end - start
-
-    class _Adapter:
-        def __init__(self, sock: "Any") -> None:
-            self.socket = sock
-            self.fileno = sock.fileno
-            self.close = sock.close
-            # Bytes that TLS has read already do not show in a poll.
-            self.pending = getattr(sock, "pending", int)
-
-        def readinto(self, buffer: "Any", n: int) -> "int | None":
-            try:
-                return self.socket.recv_into(buffer, n)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return None
-            except ssl.SSLEOFError:
-                return 0
-
-        def write(self, buffer: "Any", offset: int, n: int) -> "int | None":
-            try:
-                return self.socket.send(memoryview(buffer)[offset : offset + n])
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return None
-
-    def adapt(sock: "Any") -> "Any":
-        return _Adapter(sock)
-
-    def client_context() -> "Any":
-        return ssl.create_default_context()
-
-    def wait(poller: "Any", sock: "Any", timeout_ms: int) -> bool:
-        return pending(sock) or bool(poller.poll(timeout_ms))
-
-    def pending(sock: "Any") -> bool:
-        """Whether bytes wait that a poll does not show."""
-        return isinstance(sock, _Adapter) and bool(sock.pending())
-
-    def peer_name(address: "Any") -> str:
-        return "%s:%d" % address[:2]
-
-    def local_port(sock: "Any", port: int) -> int:
-        return sock.getsockname()[1]
-
-    def connected(sock: "Any") -> None:
-        """Raise the ``OSError`` of a connect that failed in the background."""
-        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            raise OSError(error, "connect failed")
+    from ._cpython import (
+        adapt,
+        client_context,
+        connected,
+        const,
+        local_port,
+        peer_name,
+        ticks_diff,
+        ticks_ms,
+        wait,
+    )

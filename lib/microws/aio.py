@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ._compat import MICROPYTHON, READ, WRITE, local_port, pending
+from ._compat import MICROPYTHON, READ, WRITE, local_port
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake, ServerHandshake
 from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
 
-    class _Waiting:
+    class Waiting:
         """Waiting for a socket; asyncio here has streams only, whose queue serves any socket.
 
         Cancelling a task that waits in one direction makes that queue forget the other one
@@ -51,36 +51,7 @@ if MICROPYTHON:
                 self._waiting[i].cancel()
 
 else:
-
-    class _Waiting:
-        """Waiting for a socket, through the event loop."""
-
-        def __init__(self, sock: "Any") -> None:
-            self._sock = sock
-            self._waiting: list = [None, None]
-
-        async def _ready(self, direction: int) -> None:
-            if direction == READ and pending(self._sock):
-                return
-            i = 0 if direction == READ else 1
-            loop = asyncio.get_running_loop()
-            fd = self._sock.fileno()
-            ready = self._waiting[i] = loop.create_future()
-            (loop.add_writer if i else loop.add_reader)(fd, self._wake, i)
-            try:
-                await ready
-            finally:
-                if self._waiting[i] is ready:
-                    self._wake(i)
-
-        def _wake(self, i: int) -> None:
-            ready = self._waiting[i]
-            if ready is not None:
-                self._waiting[i] = None
-                loop = asyncio.get_running_loop()
-                (loop.remove_writer if i else loop.remove_reader)(self._sock.fileno())
-                if not ready.done():
-                    ready.set_result(None)
+    from ._cpython import Waiting
 
 
 async def _within(awaitable: "Awaitable[Any]", timeout: "float | None") -> "Any":
@@ -166,7 +137,7 @@ async def serve(
     )
 
 
-class WebSocket(_Waiting, Connection):
+class WebSocket(Waiting, Connection):
     """An open connection; ``connect()`` and ``serve()`` make it.
 
     One task at a time may receive; any number may send. Asynchronous iteration gives messages and
@@ -174,7 +145,7 @@ class WebSocket(_Waiting, Connection):
     """
 
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
-        _Waiting.__init__(self, sock)
+        Waiting.__init__(self, sock)
         Connection.__init__(self, protocol, close_timeout, sock)
         self._lock = asyncio.Lock()  # held while a message is on its way out
         self._event = NOTHING  # what the protocol gave and nobody has taken yet
@@ -477,7 +448,7 @@ class _Pieces:
         raise StopAsyncIteration
 
 
-class Server(_Waiting):
+class Server(Waiting):
     """A listening server; ``serve()`` makes it. ``async with`` closes it at the end."""
 
     def __init__(
@@ -564,7 +535,7 @@ class Server(_Waiting):
                 self._idle.set()
 
     async def _accept_all(self) -> None:
-        while True:
+        while self._sock is not None:
             await self._ready(READ)
             if self._sock is None:
                 return

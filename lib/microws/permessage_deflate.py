@@ -29,7 +29,7 @@ if MICROPYTHON:
 
     def compress(data: "Any", window_bits: int) -> bytes:
         out = io.BytesIO()
-        stream = deflate.DeflateIO(out, deflate.RAW, window_bits)
+        stream: Any = deflate.DeflateIO(out, deflate.RAW, window_bits)
         stream.write(data)
         stream.close()
         return out.getvalue() + b"\0"  # the stream's block is a last one, §7.2.3.4

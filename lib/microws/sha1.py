@@ -2,37 +2,12 @@
 
 from array import array
 
-from ._compat import fast
+from ._compat import loops
 
 # Words are kept in buffers, not in names: on a 32-bit board a name would hold a big integer.
 # §5.3.1 and §4.2.1
 _START = bytes(array("I", (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0)))
 _K = array("I", (0x5A827999, 0x6ED9EBA1, 0x8F1BBCDC, 0xCA62C1D6))
-
-if fast:
-    _compress = fast.sha1_compress
-else:
-
-    def _compress(state, w, k, block, at: int) -> None:
-        """Add the 64 bytes at ``block[at]`` to ``state``, with ``w`` as the schedule (§6.1.2)."""
-        mask = 0xFFFFFFFF
-        for t in range(16):
-            w[t] = int.from_bytes(block[at + 4 * t : at + 4 * t + 4], "big")
-        for t in range(16, 80):
-            x = w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16]
-            w[t] = (x << 1 | x >> 31) & mask
-        a, b, c, d, e = state
-        for t in range(80):
-            if t < 20:
-                f = b & c ^ ~b & d
-            elif 40 <= t < 60:
-                f = b & c ^ b & d ^ c & d
-            else:
-                f = b ^ c ^ d
-            f = ((a << 5 | a >> 27) + f + e + k[t // 20] + w[t]) & mask
-            a, b, c, d, e = f, a, (b << 30 | b >> 2) & mask, c, d
-        for i, x in enumerate((a, b, c, d, e)):
-            state[i] = (state[i] + x) & mask
 
 
 def sha1(data: bytes) -> bytes:
@@ -42,7 +17,7 @@ def sha1(data: bytes) -> bytes:
     w = array("I", bytes(320))
     whole = size & ~63
     for at in range(0, whole, 64):
-        _compress(state, w, _K, data, at)
+        loops.sha1_compress(state, w, _K, data, at)
     # §5.1.1: a one bit, zeros, and the length in bits as 64 bits, in one block or two.
     rest = size - whole
     tail = bytearray(128 if rest > 55 else 64)
@@ -56,7 +31,7 @@ def sha1(data: bytes) -> bytes:
         tail[at] = size & 0xFF
         size >>= 8
     for at in range(0, len(tail), 64):
-        _compress(state, w, _K, tail, at)
+        loops.sha1_compress(state, w, _K, tail, at)
     # The words are little-endian in memory, on every processor that MicroPython runs on.
     raw = bytes(state)
     return bytes(raw[i ^ 3] for i in range(20))

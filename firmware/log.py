@@ -1,0 +1,51 @@
+"""The serial log: short lines, dated with the seconds since the start."""
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_time: "Any" = time
+# CPython has neither.
+_ticks_ms: "Any" = getattr(time, "ticks_ms", None) or (lambda: int(_time.monotonic() * 1000))
+_ticks_diff: "Any" = getattr(time, "ticks_diff", None) or (lambda end, start: end - start)
+
+# Control characters, zero-width and direction marks, line separators.
+_UNPRINTABLE = (
+    (0x00, 0x1F),
+    (0x7F, 0x9F),
+    (0x200B, 0x200F),
+    (0x2028, 0x202E),
+    (0x2060, 0x206F),
+    (0xFEFF, 0xFEFF),
+)
+
+# The clock of a board wraps within days and a board runs for months: add up small steps.
+_last = _ticks_ms()
+_seconds = 0
+_millis = 0
+
+
+def log(text: str) -> None:
+    """Print one line on the serial log."""
+    global _last, _seconds, _millis
+    now = _ticks_ms()
+    _millis += _ticks_diff(now, _last)
+    _last = now
+    _seconds += _millis // 1000
+    _millis %= 1000
+    print("[%5d.%d] %s" % (_seconds, _millis // 100, text))
+
+
+def printable(text: str) -> str:
+    """The text, what moves the cursor, is invisible or turns text round written as an escape."""
+    return "".join([_escape(character) for character in text])
+
+
+def _escape(character):
+    code = ord(character)
+    for first, last in _UNPRINTABLE:
+        if first <= code <= last:
+            return "\\u{%x}" % code
+    return character

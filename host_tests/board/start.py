@@ -1,0 +1,14 @@
+"""Power on: run boot.py and main.py of the current folder, the stand-ins beside this file at hand.
+
+It runs on MicroPython and on CPython.
+"""
+
+import sys
+
+# sys.path[0] is this folder. A board looks in its root and in /lib.
+sys.path[1:1] = ["", "lib"]
+
+scope = {"__name__": "__main__"}
+for name in ("boot.py", "main.py"):
+    with open(name) as file:
+        exec(compile(file.read(), name, "exec"), scope)

@@ -1,0 +1,193 @@
+"""Virtual boards: the board's program in processes, with stand-ins for the hardware alone.
+
+deploy.sh --virtual calls this. It needs nothing but CPython's standard library.
+"""
+
+import argparse
+import json
+import os
+import platform
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+START = TOP / "host_tests" / "board" / "start.py"
+DEFAULT_PORT = 8080
+HEAP = {"32": "128k", "64": "256k"}  # a 64-bit object is twice as large
+PROBE = """
+import sys
+print("%d.%d.%d" % sys.implementation.version[:3], 64 if sys.maxsize > 1 << 31 else 32)
+"""
+
+
+class Failure(Exception):
+    """Something that the person at the terminal can put right."""
+
+
+def interpreter(micropython, reason):
+    """The command that runs a script as a board does, and its description."""
+    if micropython is None:
+        command = [sys.executable, "-E", "-s", "-u", "-X", "utf8"]
+        return command, f"CPython {platform.python_version()}, for want of MicroPython ({reason})"
+    answer = subprocess.run([micropython, "-c", PROBE], capture_output=True, text=True, check=True)
+    version, bits = answer.stdout.split()
+    command = [micropython, "-X", "heapsize=" + HEAP[bits]]
+    return command, f"MicroPython {version}, {bits} bit, {HEAP[bits]} of heap"
+
+
+def choose_port(wanted):
+    """The server's port: the wanted one, a free one for 0, the default or a free one for None."""
+    # A board cannot ask its system which port it got, so this asks before.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", DEFAULT_PORT if wanted is None else wanted))
+        except OSError as error:
+            if wanted is not None:
+                raise Failure(
+                    f"Port {wanted}: {error.strerror}. "
+                    "Give another one after --listen; 0 is any free one."
+                ) from None
+            probe.bind(("127.0.0.1", 0))
+            print(f"Port {DEFAULT_PORT} is taken; the server takes {probe.getsockname()[1]}.")
+        return probe.getsockname()[1]
+
+
+class Board:
+    """A folder with a board's files, and the process that runs them."""
+
+    def __init__(self, name, folder, config):
+        self.name = name
+        self.folder = folder
+        self.process = None
+        folder.mkdir()
+        for file in ("boot.py", "main.py"):
+            shutil.copy(TOP / file, folder)
+        for tree in ("firmware", "lib"):
+            shutil.copytree(
+                TOP / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+    def power_on(self, command, lines):
+        """Start the program: (board, line) to the queue for a line, (board, None) at its end."""
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "MICROPY"))
+        }
+        self.process = subprocess.Popen(
+            [*command, START],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="backslashreplace",
+            # Ctrl-C is for us: a board knows nothing of this terminal.
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+
+    def _read(self, lines):
+        for line in self.process.stdout:
+            lines.put((self, line.rstrip("\r\n")))
+        lines.put((self, None))
+
+    def power_off(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def run(boards, command, port):
+    """Power on the first board, then the next when the server listens; show what they print."""
+    lines = queue.SimpleQueue()
+    off = list(boards)
+    off.pop(0).power_on(command, lines)
+    running = 1
+    told = False
+    while running:
+        board, line = lines.get()
+        if line is None:
+            running -= 1
+            status = board.process.wait()
+            line = f"the program has ended with exit status {status}; a board shows its prompt now"
+        print(f"{board.name} | {line}", flush=True)
+        if board.name == "server" and "listening" in line and not told:
+            told = True
+            url = f"ws://127.0.0.1:{port}/"
+            print(f"Any WebSocket client can connect to {url} now; in a browser's console:")
+            print(f'  new WebSocket("{url}").onmessage = event => console.log(event.data)')
+            for other in off:
+                other.power_on(command, lines)
+                running += 1
+            off = []
+
+
+def plan(args, folder):
+    """The boards to start, in order, and the server's port."""
+    port = None if args.role == "client" else choose_port(args.listen)
+    boards = []
+    if args.role != "client":
+        config = {"role": "server", "hostname": "server", "port": port}
+        boards.append(Board("server", folder / "server", config))
+    if args.role != "server":
+        config = {"role": "client", "hostname": "client"}
+        url = f"ws://127.0.0.1:{port}/" if port else args.url
+        if url:
+            config["url"] = url
+        boards.append(Board("client", folder / "client", config))
+    return boards, port
+
+
+def terminate(number, frame):
+    sys.exit(128 + number)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--micropython", help="the interpreter; CPython if it is not given")
+    parser.add_argument("--reason", default="", help="why there is no MicroPython")
+    parser.add_argument("--role", choices=("server", "client"), help="only this one")
+    parser.add_argument("--url", help="where a client that is alone connects to")
+    parser.add_argument("--listen", type=int, metavar="PORT", help="0: any free one")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGHUP, terminate)
+    boards = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="microws-") as folder:
+            try:
+                command, description = interpreter(args.micropython, args.reason)
+                boards, port = plan(args, Path(folder))
+                names = " and ".join(board.name for board in boards)
+                print(f"Virtual {names} on {description}. Press Ctrl-C to stop.", flush=True)
+                run(boards, command, port)
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
+                for board in boards:
+                    board.power_off()
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.")
+        return 130
+    except BrokenPipeError:
+        # Nobody reads any more; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Failure as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What CPython has for what the library asks of MicroPython; see ``_compat``. Not for a board."""
+
+import asyncio
+import select
+import socket
+import ssl
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def const(value: int) -> int:
+    return value
+
+
+def ticks_ms() -> int:
+    return int(time.monotonic() * 1000)
+
+
+def ticks_diff(end: int, start: int) -> int:
+    return end - start
+
+
+class _Adapter:
+    def __init__(self, sock: "Any") -> None:
+        self.socket = sock
+        self.fileno = sock.fileno
+        self.close = sock.close
+        # Bytes that TLS has read already do not show in a poll.
+        self.pending = getattr(sock, "pending", int)
+
+    def readinto(self, buffer: "Any", n: int) -> "int | None":
+        try:
+            return self.socket.recv_into(buffer, n)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except ssl.SSLEOFError:
+            return 0
+
+    def write(self, buffer: "Any", offset: int, n: int) -> "int | None":
+        try:
+            return self.socket.send(memoryview(buffer)[offset : offset + n])
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+
+def adapt(sock: "Any") -> "Any":
+    return _Adapter(sock)
+
+
+def client_context() -> "Any":
+    return ssl.create_default_context()
+
+
+def wait(poller: "Any", sock: "Any", timeout_ms: int) -> bool:
+    return pending(sock) or bool(poller.poll(timeout_ms))
+
+
+def pending(sock: "Any") -> bool:
+    """Whether bytes wait that a poll does not show."""
+    return isinstance(sock, _Adapter) and bool(sock.pending())
+
+
+def peer_name(address: "Any") -> str:
+    return "%s:%d" % address[:2]
+
+
+def local_port(sock: "Any", port: int) -> int:
+    return sock.getsockname()[1]
+
+
+def connected(sock: "Any") -> None:
+    """Raise the ``OSError`` of a connect that failed in the background."""
+    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, "connect failed")
+
+
+class Waiting:
+    """Waiting for a socket, through the event loop."""
+
+    def __init__(self, sock: "Any") -> None:
+        self._sock = sock
+        self._waiting: list = [None, None]
+
+    async def _ready(self, direction: int) -> None:
+        if direction == select.POLLIN and pending(self._sock):
+            return
+        i = 0 if direction == select.POLLIN else 1
+        loop = asyncio.get_running_loop()
+        fd = self._sock.fileno()
+        ready = self._waiting[i] = loop.create_future()
+        (loop.add_writer if i else loop.add_reader)(fd, self._wake, i)
+        try:
+            await ready
+        finally:
+            if self._waiting[i] is ready:
+                self._wake(i)
+
+    def _wake(self, i: int) -> None:
+        ready = self._waiting[i]
+        if ready is not None:
+            self._waiting[i] = None
+            loop = asyncio.get_running_loop()
+            (loop.remove_writer if i else loop.remove_reader)(self._sock.fileno())
+            if not ready.done():
+                ready.set_result(None)
