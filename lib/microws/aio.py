@@ -4,6 +4,7 @@ import asyncio
 
 from ._compat import MICROPYTHON, READ, WRITE, local_port
 from .errors import ConnectionClosed, Timeout, WebSocketError
+from .frames import build_frame
 from .handshake import ClientHandshake, ServerHandshake
 from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
 from .transport import Connection, listening_socket, new_extension
@@ -12,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any
+
+    from .handshake import Request
 
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
@@ -110,6 +113,10 @@ async def serve(
     port: int,
     max_clients: int = 8,
     subprotocols: "Iterable[str]" = (),
+    process_request: "Callable[[Request], Any] | None" = None,
+    on_refused: "Callable[[WebSocket, Exception], None] | None" = None,
+    max_backlog: int = 4096,
+    slow: str = "drop",
     ssl: "Any" = None,
     handshake_timeout: float = 10,
     close_timeout: float = 10,
@@ -119,22 +126,38 @@ async def serve(
     """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
 
     A connection is closed when its handler returns: with 1000, or with 1011 where it raised.
-    A client past ``max_clients`` gets HTTP 503. The other arguments, the error and the port are
-    as with ``microws.listen()``.
+    ``process_request(request)`` sees a request before the upgrade: it gives None to go on, or
+    ``(status, headers, body)`` for an HTTP response, the headers as pairs and the body as bytes or
+    an iterable of bytes. A client past ``max_clients`` gets HTTP 503. ``on_refused(ws, error)``
+    hears of each that got no WebSocket.
+
+    At most ``max_backlog`` bytes of broadcasts wait for a client; for one that is slower, the
+    oldest are dropped (``slow="drop"``), or it is closed with 1008 (``slow="close"``).
+
+    The other arguments, the error and the port are as with ``microws.listen()``.
     """
+    if slow not in ("drop", "close"):
+        raise ValueError('slow must be "drop" or "close"')
     new_extension(compression)  # a wrong one is told at once
-    return Server(
+
+    def protocol() -> Protocol:
+        extension = new_extension(compression)
+        handshake = ServerHandshake(subprotocols, extension, process_request, server._is_full)
+        return Protocol(handshake, False, **limits)
+
+    server = Server(
         handler,
         listening_socket(host, port),
         port,
+        protocol,
         max_clients,
-        tuple(subprotocols),
+        on_refused,
+        max_backlog if slow == "drop" else -max_backlog,
         ssl,
         handshake_timeout,
         close_timeout,
-        compression,
-        limits,
     )
+    return server
 
 
 class WebSocket(Waiting, Connection):
@@ -151,7 +174,12 @@ class WebSocket(Waiting, Connection):
         self._event = NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._ended: Any = None
+        #: How many broadcasts were dropped because this client was too slow.
+        self.dropped = 0
+        self._backlog: list = []  # frames of broadcasts
+        self._waiting_bytes = 0
         self._posting: Any = None
+        self._posting_now = False
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
@@ -363,27 +391,51 @@ class WebSocket(Waiting, Connection):
                 self._shut()  # cancelled with half a frame out
             raise
 
-    def _post(self, data: "Any", opcode: int) -> bool:
-        """Send without waiting, unless something else is still on its way out."""
+    def _post(self, frame: bytes, max_backlog: int) -> bool:
+        """Send a frame without waiting; what the network does not take goes to the backlog.
+
+        False where nothing is sent any more. A negative bound closes whoever is slower.
+        """
         p = self._protocol
-        if p.state != OPEN or self._lock.locked() or p.data_to_send():
+        if p.state != OPEN:
             return False
-        p.send_message(opcode, data)
-        try:
-            p.sent(self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start) or 0)
-        except OSError:
-            self._shut()
-            return False
-        if p.data_to_send():
-            self._posting = asyncio.create_task(self._post_rest())
+        backlog = self._backlog
+        if not backlog and not self._lock.locked() and not p.data_to_send():
+            try:
+                n = self._sock.write(frame, 0, len(frame)) or 0
+            except OSError:
+                self._shut()
+                return False
+            if n < len(frame):
+                p.queue(memoryview(frame)[n:])
+                self._posting = asyncio.create_task(self._post_backlog())
+            return True
+        backlog.append(frame)
+        self._waiting_bytes += len(frame)
+        while self._waiting_bytes > abs(max_backlog):
+            if max_backlog < 0:
+                self._posting = asyncio.create_task(self.close(1008, "too slow"))
+                return False
+            self.dropped += 1
+            self._waiting_bytes -= len(backlog.pop(0))
+        if len(backlog) == 1 and not self._posting_now:
+            self._posting = asyncio.create_task(self._post_backlog())
         return True
 
-    async def _post_rest(self) -> None:
+    async def _post_backlog(self) -> None:
+        self._posting_now = True
         try:
             async with self._lock:
                 await self._flush()
+                while self._backlog and self._protocol.state == OPEN:
+                    frame = self._backlog.pop(0)
+                    self._waiting_bytes -= len(frame)
+                    self._protocol.queue(frame)
+                    await self._flush()
         except WebSocketError:
             pass  # whoever receives from this connection is told
+        finally:
+            self._posting_now = False
 
     async def _run(self, steps: "Any", timeout: "float | None", idle: bool = False) -> None:
         """Go through ``steps`` within ``timeout`` seconds, or with that much for each wait."""
@@ -402,7 +454,7 @@ class WebSocket(Waiting, Connection):
         if self._sock is None:
             return
         try:
-            await self._run(self._flush_steps(), self._close_timeout)
+            await self._run(self._last_bytes(), self._close_timeout)
             await self._run(self._linger(), self._linger_time(), True)
         except OSError:
             pass  # it took too long, or the peer has gone: either way it is over
@@ -456,13 +508,13 @@ class Server(Waiting):
         handler: "Callable[[WebSocket], Awaitable[None]]",
         sock: "Any",
         port: int,
+        protocol: "Callable[[], Protocol]",
         max_clients: int,
-        subprotocols: "tuple[str, ...]",
+        on_refused: "Callable[[WebSocket, Exception], None] | None",
+        max_backlog: int,
         ssl: "Any",
         handshake_timeout: float,
         close_timeout: float,
-        compression: "str | int | None",
-        limits: "dict[str, int]",
     ) -> None:
         super().__init__(sock)
         #: The port that it listens on.
@@ -470,32 +522,36 @@ class Server(Waiting):
         #: The connections that are open.
         self.clients: set[WebSocket] = set()
         self._handler = handler
+        self._new_protocol = protocol
         self._max_clients = max_clients
-        self._subprotocols = subprotocols
+        self._on_refused = on_refused
+        self._max_backlog = max_backlog
         self._ssl = ssl
         self._handshake_timeout = handshake_timeout
         self._close_timeout = close_timeout
-        self._compression = compression
-        self._limits = limits
         self._tasks: set = set()
         self._idle = asyncio.Event()
         self._start(self._accept_all())
 
-    def broadcast(self, message: "Any", text: "bool | None" = None) -> int:
-        """Send to every client that is not still busy with an earlier message, without waiting.
+    def broadcast(
+        self, message: "Any", text: "bool | None" = None, skip: "WebSocket | None" = None
+    ) -> int:
+        """Send to every client but ``skip``, without waiting; gives their number.
 
-        Gives their number. ``TypeError`` or ``ValueError`` if it is no message.
+        The frame is built once. ``TypeError`` or ``ValueError`` if it is no message.
         """
-        sent = 0
-        data = None
+        frame = None
+        count = 0
         for ws in list(self.clients):
-            if data is None:
+            if ws is skip:
+                continue
+            if frame is None:
                 data = ws._payload(message, text)
                 if data is None:
                     raise TypeError("a broadcast message is str or bytes-like")
-                opcode = ws._opcode
-            sent += ws._post(data, opcode)
-        return sent
+                frame = build_frame(ws._opcode, data)
+            count += ws._post(frame, self._max_backlog)
+        return count
 
     def close(self) -> None:
         """Stop listening and close the connections with 1001 (going away)."""
@@ -551,13 +607,13 @@ class Server(Waiting):
             self._start(self._client(sock, address))
 
     async def _client(self, sock: "Any", address: "Any") -> None:
-        extension = new_extension(self._compression)
-        handshake = ServerHandshake(self._subprotocols, self._is_full, extension)
-        ws = WebSocket(Protocol(handshake, False, **self._limits), self._close_timeout, sock)
+        ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
         try:
             await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
-        except (OSError, WebSocketError):
+        except (OSError, WebSocketError) as error:
             await ws._finish()
+            if self._on_refused:
+                self._on_refused(ws, error)
             return
         except BaseException:
             ws._shut()

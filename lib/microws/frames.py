@@ -1,8 +1,8 @@
 """Frame headers, both ways (RFC 6455 §5.2), and close codes (§7.4).
 
-    byte 0   FIN, RSV1-3, opcode (4 bits)
-    byte 1   MASK, length (7 bits: up to 125, or 126: two more bytes, or 127: eight more)
-    then     the longer length, and the masking key if MASK is set
+byte 0   FIN, RSV1-3, opcode (4 bits)
+byte 1   MASK, length (7 bits: up to 125, or 126: two more bytes, or 127: eight more)
+then     the longer length, and the masking key if MASK is set
 """
 
 from ._compat import const
@@ -83,6 +83,13 @@ def put_header(buffer, at: int, byte0: int, length: int, mask_bit: int) -> int:
         buffer[at - i] = length & 0xFF
         length >>= 8
     return at
+
+
+def build_frame(opcode: int, payload) -> bytes:
+    """A whole unmasked frame, to be sent to several clients."""
+    frame = bytearray(10 + len(payload))
+    at = put_header(frame, 0, 0x80 | opcode, len(payload), 0)
+    return bytes(memoryview(frame)[:at]) + payload
 
 
 def close_code_allowed(code: int) -> bool:

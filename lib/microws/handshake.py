@@ -15,12 +15,21 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _REASONS = {
+    200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
     405: "Method Not Allowed",
     426: "Upgrade Required",
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
+}
+_EXTRA = {
+    405: (("Allow", "GET"),),
+    426: (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")),
+    503: (("Retry-After", "10"),),
 }
 
 
@@ -117,6 +126,10 @@ def _parse_head(head: bytes) -> "tuple[str, dict[str, str]]":
     return lines[0], headers
 
 
+def _head(lines: "list[str]") -> bytes:
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
 class ClientHandshake:
     """The client's side (§4.1): the request to ``url``, and the check of its response.
 
@@ -160,7 +173,7 @@ class ClientHandshake:
             if not _is_token(name) or "\r" in value or "\n" in value:
                 raise ValueError("malformed header " + repr(name))
             lines.append(name + ": " + value)
-        self.request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        self.request = _head(lines)
 
     def respond(self, head: bytes) -> "bytes | None":
         """Check the response; there is nothing to answer. Raises ``HandshakeError``."""
@@ -194,10 +207,24 @@ class ClientHandshake:
         return None
 
 
+class Request:
+    """What a client asks for, as a program may look at it before the upgrade.
+
+    ``path`` has the query in it; ``headers`` maps lower-case names to values.
+    """
+
+    def __init__(self, method: str, path: str, headers: "dict[str, str]") -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+
+
 class ServerHandshake:
     """The server's side (§4.2); ``subprotocols`` in the order of this side's preference.
 
-    ``is_full()`` tells, when the request is there, that no further client can be had.
+    ``process_request(request)`` may answer with plain HTTP instead: it gives ``(status, headers,
+    body)``, the body as bytes or as an iterable of bytes, or None to go on. ``is_full()`` tells
+    that no further client can be had.
     """
 
     request = b""
@@ -205,20 +232,23 @@ class ServerHandshake:
     def __init__(
         self,
         subprotocols: "Iterable[str]" = (),
-        is_full: "Callable[[], bool] | None" = None,
         extension: "Any" = None,
+        process_request: "Callable[[Request], Any] | None" = None,
+        is_full: "Callable[[], bool] | None" = None,
     ) -> None:
-        self.extension: Any = None
-        self._extension = extension
         self.path = "/"
         self.subprotocol: str | None = None
-        self._is_full = is_full
+        self.extension: Any = None
         self._supported = tuple(subprotocols)
+        self._extension = extension
+        self._process_request = process_request
+        self._is_full = is_full
+        self._answer: Any = None
 
     def respond(self, head: bytes) -> bytes:
         """The response to a request that is accepted.
 
-        Raises ``HandshakeError`` with the status for one that is not: see ``rejection``.
+        Raises ``HandshakeError`` with the status for one that is not: then see ``refuse()``.
         """
         try:
             line, headers = _parse_head(head)
@@ -230,20 +260,23 @@ class ServerHandshake:
         method, path, version = parts
         if path.startswith("http://") or path.startswith("https://"):  # §4.2.1, item 1
             path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
-        if not path.startswith("/"):
-            raise HandshakeError("malformed request line", 400)
-        self.path = path
-        if len(version) != 8 or version[:5] != "HTTP/" or version[6] != ".":
+        if len(version) != 8 or version[:5] != "HTTP/" or version[6] != "." or path[0] != "/":
             raise HandshakeError("malformed request line", 400)
         if version[5] != "1" or version[7] == "0":
             raise HandshakeError("HTTP/1.1 required", 505)
-        if method != "GET":
-            raise HandshakeError("only GET here", 405)
+        self.path = path
         host = headers.get("host", "")
         if not host or "," in host:
             raise HandshakeError("exactly one Host required", 400)
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             raise HandshakeError("no body allowed", 400)
+        if self._process_request:
+            self._answer = self._process_request(Request(method, path, headers))
+            if self._answer:
+                status = self._answer[0]
+                raise HandshakeError("answered with HTTP %d" % status, status)
+        if method != "GET":
+            raise HandshakeError("only GET here", 405)
         if not (
             _has_token(headers.get("upgrade", ""), "websocket")
             and _has_token(headers.get("connection", ""), "upgrade")
@@ -256,39 +289,37 @@ class ServerHandshake:
             raise HandshakeError("Sec-WebSocket-Key of 16 bytes required", 400)
         if self._is_full and self._is_full():
             raise HandshakeError("too many clients, come again later", 503)
-        response = (
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Accept: " + accept_key(key) + "\r\n"
-        )
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Accept: " + accept_key(key),
+        ]
         offered = _tokens(headers.get("sec-websocket-protocol", ""))
         for name in self._supported:
             if name in offered:
                 self.subprotocol = name
-                response += "Sec-WebSocket-Protocol: " + name + "\r\n"
+                lines.append("Sec-WebSocket-Protocol: " + name)
                 break
-        chosen = self._extension and self._extension.choose(
-            headers.get("sec-websocket-extensions", "")
-        )
+        offers = headers.get("sec-websocket-extensions")
+        chosen = self._extension and offers and self._extension.choose(offers)
         if chosen:
             self.extension = self._extension
-            response += "Sec-WebSocket-Extensions: " + chosen + "\r\n"
-        return (response + "\r\n").encode()
+            lines.append("Sec-WebSocket-Extensions: " + chosen)
+        return _head(lines)
 
-
-def rejection(error: HandshakeError) -> bytes:
-    """The HTTP response that tells a client why it was refused."""
-    status = error.status
-    body = error.reason + "\n"
-    lines = [
-        "HTTP/1.1 %d %s" % (status, _REASONS[status]),
-        "Content-Type: text/plain",
-        "Content-Length: %d" % len(body),
-        "Connection: close" if status != 426 else "Connection: Upgrade, close",
-    ]
-    if status == 426:
-        lines += ["Upgrade: websocket", "Sec-WebSocket-Version: 13"]
-    elif status == 405:
-        lines.append("Allow: GET")
-    elif status == 503:
-        lines.append("Retry-After: 10")
-    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+    def refuse(self, error: HandshakeError) -> "tuple[bytes, Any]":
+        """The head and the body of the HTTP response that says no, or what the program says."""
+        status = error.status
+        if self._answer:
+            _, headers, body = self._answer
+        else:
+            headers = _EXTRA.get(status, ())
+            body = (error.reason + "\n").encode()
+        lines = ["HTTP/1.1 %d %s" % (status, _REASONS.get(status, "Answer"))]
+        lines += [name + ": " + value for name, value in headers]
+        lines.append("Connection: close" if status != 426 else "Connection: Upgrade, close")
+        if isinstance(body, bytes):
+            lines.append("Content-Length: %d" % len(body))
+            body = (body,)
+        return _head(lines), body

@@ -23,7 +23,6 @@ from .frames import (
     long_length,
     put_header,
 )
-from .handshake import rejection
 from .mask import apply_mask
 from .utf8 import begun, encode, validate
 
@@ -77,6 +76,7 @@ class Protocol:
         self.client = client
         self.close_code: int | None = None
         self.close_reason = ""
+        self.body: Any = ()  # of an HTTP response, to be sent piece by piece after its head
         self.error: Exception | None = None
         self._max_size = max_size
         self._max_fragments = max_fragments
@@ -123,7 +123,7 @@ class Protocol:
         self._pong: bytes | None = None
         self._close: bytes | None = None
         if handshake.request:
-            self._queue(handshake.request)
+            self.queue(handshake.request)
 
     def closed_error(self) -> Exception:
         """What to raise once the connection is closed, or when it is no longer open."""
@@ -304,16 +304,10 @@ class Protocol:
                             self.start = 0
                             self.stop = length
                         if self._mask_in:
-                            seen = apply_mask(
-                                data, self.start, rx, body, length, rx, body - 4, 0
-                            )
+                            seen = apply_mask(data, self.start, rx, body, length, rx, body - 4, 0)
                         else:
                             seen = apply_mask(data, self.start, rx, body, length, _ZERO, 0, 0)
-                        if (
-                            seen
-                            and opcode == _TEXT
-                            and validate(data, self.start, self.stop, 0)
-                        ):
+                        if seen and opcode == _TEXT and validate(data, self.start, self.stop, 0):
                             return self.fail(1007, "text is not UTF-8")
                         self.data = data
                         self.opcode = opcode
@@ -497,11 +491,12 @@ class Protocol:
         except HandshakeError as error:
             self.error = error
             if not self.client:
-                self._queue(rejection(error))
+                head, self.body = self.handshake.refuse(error)
+                self.queue(head)
             return self._drop()
         self._extension = self.handshake.extension
         if response:
-            self._queue(response)
+            self.queue(response)
         self._head = None
         self.state = OPEN
         return OPENED
@@ -624,8 +619,8 @@ class Protocol:
         apply_mask(self.tx, start, buffer, at, n, self._out_key, 0, 0)
         self.tx_end = start + n
 
-    def _queue(self, data: bytes) -> None:
-        """Send bytes of the handshake."""
+    def queue(self, data: "Any") -> None:
+        """Send bytes as they are: of the handshake, or of a frame that was built elsewhere."""
         self._grow(len(data))
         apply_mask(self.tx, self.tx_end, data, 0, len(data), _ZERO, 0, 0)
         self.tx_end += len(data)

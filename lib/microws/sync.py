@@ -10,7 +10,7 @@ from .transport import Connection, listening_socket, new_extension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 
@@ -63,16 +63,12 @@ def listen(
     ``OSError`` where the address cannot be had. CPython tells the port it chose for port 0.
     """
     new_extension(compression)  # a wrong one is told at once
-    return Listener(
-        host,
-        port,
-        tuple(subprotocols),
-        ssl,
-        handshake_timeout,
-        close_timeout,
-        compression,
-        limits,
-    )
+
+    def protocol() -> Protocol:
+        handshake = ServerHandshake(subprotocols, new_extension(compression))
+        return Protocol(handshake, False, **limits)
+
+    return Listener(host, port, protocol, ssl, handshake_timeout, close_timeout)
 
 
 class WebSocket(Connection):
@@ -274,7 +270,7 @@ class WebSocket(Connection):
         if self._sock is None:
             return
         try:
-            self._run(self._flush_steps(), self._close_timeout)
+            self._run(self._last_bytes(), self._close_timeout)
             self._run(self._linger(), self._linger_time(), True)
         except OSError:
             pass  # it took too long, or the peer has gone: either way it is over
@@ -295,22 +291,18 @@ class Listener:
         self,
         host: str,
         port: int,
-        subprotocols: "tuple[str, ...]",
+        protocol: "Callable[[], Protocol]",
         ssl: "Any",
         handshake_timeout: float,
         close_timeout: float,
-        compression: "str | int | None",
-        limits: "dict[str, int]",
     ) -> None:
         self._sock = listening_socket(host, port)
         #: The port that it listens on.
         self.port = local_port(self._sock, port)
-        self._subprotocols = subprotocols
+        self._new_protocol = protocol
         self._ssl = ssl
         self._handshake_timeout = handshake_timeout
         self._close_timeout = close_timeout
-        self._compression = compression
-        self._limits = limits
 
     def accept(self, timeout: "float | None" = None) -> WebSocket:
         """Wait for a client whose opening handshake succeeds (§4.2); others are answered and left.
@@ -330,10 +322,7 @@ class Listener:
                 sock, address = self._sock.accept()
             except OSError:
                 continue  # the client went away before it was its turn
-            extension = new_extension(self._compression)
-            handshake = ServerHandshake(self._subprotocols, None, extension)
-            protocol = Protocol(handshake, False, **self._limits)
-            ws = WebSocket(protocol, self._close_timeout, sock)
+            ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
             try:
                 ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
                 return ws

@@ -175,6 +175,14 @@ class Connection:
             else:
                 p.sent(n)
 
+    def _last_bytes(self) -> "Steps":
+        """What waits to be sent, and the body of an HTTP response after it."""
+        p = self._protocol
+        yield from self._flush_steps()
+        for chunk in p.body:
+            p.queue(chunk)
+            yield from self._flush_steps()
+
     def _linger(self) -> "Steps":
         """Throw away what comes until the peer ends the stream.
 
