@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ._compat import MICROPYTHON, READ, WRITE, local_port
+from ._compat import MICROPYTHON, READ, WRITE, local_port, ticks_diff, ticks_ms
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .frames import build_frame
 from .handshake import ClientHandshake, ServerHandshake
@@ -64,10 +64,21 @@ async def _within(awaitable: "Awaitable[Any]", timeout: "float | None") -> "Any"
         raise Timeout("timed out") from None
 
 
+async def _keep_alive(connections: "Any", timeout: float) -> None:
+    """Drop those of ``connections`` that are silent, within ``timeout`` seconds."""
+    period = timeout / 4
+    while [ws for ws in connections if ws._sock is not None]:
+        await asyncio.sleep(period)
+        for ws in list(connections):
+            ws._beat(int(period * 1000))
+
+
 class connect:
     """Open a connection: ``ws = await connect(url)`` or ``async with connect(url) as ws``.
 
-    The arguments and errors are those of ``microws.connect()``.
+    While a task receives, a silent peer is sent a Ping now and then, and one from which not a
+    byte came for ``keepalive_timeout`` seconds (None: no limit) counts as lost: code 1006.
+    The other arguments and the errors are those of ``microws.connect()``.
     """
 
     def __init__(
@@ -78,6 +89,7 @@ class connect:
         subprotocols: "Iterable[str]" = (),
         ssl: "Any" = None,
         close_timeout: float = 10,
+        keepalive_timeout: "float | None" = 40,
         compression: "str | int | None" = None,
         **limits: int,
     ) -> None:
@@ -86,6 +98,7 @@ class connect:
         self._ws = WebSocket(protocol, close_timeout)
         self._ssl = ssl
         self._timeout = timeout
+        self._keepalive_timeout = keepalive_timeout
 
     async def __aenter__(self) -> "WebSocket":
         ws = self._ws
@@ -94,6 +107,9 @@ class connect:
         except BaseException:
             ws._shut()
             raise
+        if self._keepalive_timeout:
+            alive = _keep_alive((ws,), self._keepalive_timeout)
+            ws._keeper = asyncio.create_task(alive)
         return ws
 
     async def __aexit__(self, *exc: "Any") -> None:
@@ -120,6 +136,7 @@ async def serve(
     ssl: "Any" = None,
     handshake_timeout: float = 10,
     close_timeout: float = 10,
+    keepalive_timeout: "float | None" = 40,
     compression: "str | int | None" = None,
     **limits: int,
 ) -> "Server":
@@ -134,7 +151,8 @@ async def serve(
     At most ``max_backlog`` bytes of broadcasts wait for a client; for one that is slower, the
     oldest are dropped (``slow="drop"``), or it is closed with 1008 (``slow="close"``).
 
-    The other arguments, the error and the port are as with ``microws.listen()``.
+    ``keepalive_timeout`` is as with ``connect()``. The other arguments, the error and the port
+    are as with ``microws.listen()``.
     """
     if slow not in ("drop", "close"):
         raise ValueError('slow must be "drop" or "close"')
@@ -156,6 +174,7 @@ async def serve(
         ssl,
         handshake_timeout,
         close_timeout,
+        keepalive_timeout,
     )
     return server
 
@@ -174,6 +193,8 @@ class WebSocket(Waiting, Connection):
         self._event = NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._ended: Any = None
+        self._heard: Any = 0  # when the last byte came, or somebody began to receive
+        self._keeper: Any = None
         #: How many broadcasts were dropped because this client was too slow.
         self.dropped = 0
         self._backlog: list = []  # frames of broadcasts
@@ -322,6 +343,7 @@ class WebSocket(Waiting, Connection):
         if self._receiving:
             raise WebSocketError("another task receives from this connection")
         self._receiving = True
+        self._heard = ticks_ms()
         try:
             if timeout is None:
                 await self._read()
@@ -366,7 +388,23 @@ class WebSocket(Waiting, Connection):
             except OSError:
                 n = 0  # a reset ends the stream as well
             if n is not None:
+                self._heard = ticks_ms()
                 p.buffer_updated(n)
+
+    def _beat(self, period_ms: int) -> None:
+        """Ping a peer that is silent for a period, drop one that is for three."""
+        if not self._receiving:
+            return
+        p = self._protocol
+        silence = ticks_diff(ticks_ms(), self._heard)
+        if silence >= 3 * period_ms:
+            self._shut()
+        elif silence >= period_ms and p.state == OPEN and not p.data_to_send():
+            p.ping()
+            try:
+                p.sent(self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start) or 0)
+            except OSError:
+                self._shut()
 
     def _release(self) -> None:
         self._event = NOTHING
@@ -463,6 +501,9 @@ class WebSocket(Waiting, Connection):
 
     def _shut(self) -> None:
         self._protocol.abort()
+        if self._keeper and self._keeper is not asyncio.current_task():
+            self._keeper.cancel()
+        self._keeper = None
         if self._sock is not None:
             self._wake(0)
             self._wake(1)
@@ -515,6 +556,7 @@ class Server(Waiting):
         ssl: "Any",
         handshake_timeout: float,
         close_timeout: float,
+        keepalive_timeout: "float | None",
     ) -> None:
         super().__init__(sock)
         #: The port that it listens on.
@@ -531,6 +573,8 @@ class Server(Waiting):
         self._close_timeout = close_timeout
         self._tasks: set = set()
         self._idle = asyncio.Event()
+        self._keepalive_timeout = keepalive_timeout
+        self._keeper: Any = None
         self._start(self._accept_all())
 
     def broadcast(
@@ -622,6 +666,9 @@ class Server(Waiting):
         try:
             if not self._is_full():  # some handshakes may have ended together
                 self.clients.add(ws)
+                if self._keepalive_timeout and (self._keeper is None or self._keeper.done()):
+                    alive = _keep_alive(self.clients, self._keepalive_timeout)
+                    self._keeper = asyncio.create_task(alive)
                 code = 1011
                 await self._handler(ws)
                 code = 1000
