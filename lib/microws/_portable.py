@@ -1,5 +1,7 @@
 """The inner loops in portable Python, where ``_viper`` cannot be had."""
 
+NATIVE = False
+
 
 def apply_mask(dst, dst_at: int, src, src_at: int, n: int, key, key_at: int, phase: int) -> int:
     """Write ``n`` bytes of ``src`` from ``src_at`` on, masked, to ``dst`` at ``dst_at``.

@@ -6,6 +6,8 @@ fall. No constant goes past 30 bits, which would make it an object.
 
 import micropython
 
+NATIVE = True
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
 

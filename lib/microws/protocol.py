@@ -12,8 +12,6 @@ read buffer; any other payload goes to its destination as it comes, from the soc
 it is long.
 """
 
-from os import urandom
-
 from ._compat import const
 from .errors import ConnectionClosed, HandshakeError, ProtocolError
 from .frames import (
@@ -23,7 +21,7 @@ from .frames import (
     long_length,
     put_header,
 )
-from .mask import apply_mask
+from .mask import ZERO, apply_mask, new_key
 from .utf8 import begun, encode, validate
 
 TYPE_CHECKING = False
@@ -50,7 +48,6 @@ _PONG = const(10)
 _START = const(16)  # a payload begins here in tx, so that whole words can be copied
 _VIEW = const(4096)  # worth a memoryview to read straight to the middle of a destination
 _GO_ON = const(-1)
-_ZERO = b"\0\0\0\0"
 
 
 class Protocol:
@@ -119,7 +116,7 @@ class Protocol:
         self.tx_end = 0
         self._out: Any = None  # the payload that goes through tx in pieces
         self._out_at = 0
-        self._out_key = _ZERO
+        self._out_key = bytearray(4)
         self._pong: bytes | None = None
         self._close: bytes | None = None
         if handshake.request:
@@ -233,7 +230,7 @@ class Protocol:
     def next_piece(self) -> None:
         """The piece that was given is used; a character that it cut goes to the next one."""
         rest = self._at - self.stop
-        apply_mask(self._target, 0, self.data, self.stop, rest, _ZERO, 0, 0)
+        apply_mask(self._target, 0, self.data, self.stop, rest, ZERO, 0, 0)
         self.data = self._target
         self._at = rest
 
@@ -306,7 +303,7 @@ class Protocol:
                         if self._mask_in:
                             seen = apply_mask(data, self.start, rx, body, length, rx, body - 4, 0)
                         else:
-                            seen = apply_mask(data, self.start, rx, body, length, _ZERO, 0, 0)
+                            seen = apply_mask(data, self.start, rx, body, length, ZERO, 0, 0)
                         if seen and opcode == _TEXT and validate(data, self.start, self.stop, 0):
                             return self.fail(1007, "text is not UTF-8")
                         self.data = data
@@ -326,7 +323,7 @@ class Protocol:
                 ):
                     return self.fail(1009, "no memory for the message")
                 if self._mask_in:
-                    apply_mask(self._key, 0, rx, body - 4, 4, _ZERO, 0, 0)
+                    apply_mask(self._key, 0, rx, body - 4, 4, ZERO, 0, 0)
                 self._phase = 0
                 self._fin = byte0 & 0x80
                 self._left = length
@@ -598,8 +595,8 @@ class Protocol:
         """Write the header of a frame, with a new key (§5.3) where this side masks."""
         at = put_header(self.tx, self.tx_end, byte0, n, self._mask_out)
         if self._mask_out:
-            self._out_key = urandom(4)
-            apply_mask(self.tx, at, self._out_key, 0, 4, _ZERO, 0, 0)
+            new_key(self._out_key)
+            apply_mask(self.tx, at, self._out_key, 0, 4, ZERO, 0, 0)
             at += 4
         return at
 
@@ -622,7 +619,7 @@ class Protocol:
     def queue(self, data: "Any") -> None:
         """Send bytes as they are: of the handshake, or of a frame that was built elsewhere."""
         self._grow(len(data))
-        apply_mask(self.tx, self.tx_end, data, 0, len(data), _ZERO, 0, 0)
+        apply_mask(self.tx, self.tx_end, data, 0, len(data), ZERO, 0, 0)
         self.tx_end += len(data)
 
     def _grow(self, n: int) -> None:
