@@ -10,7 +10,8 @@ from .errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, We
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .sync import Listener, WebSocket, connect, listen
+    from .listener import Listener, listen
+    from .sync import WebSocket, connect
 
 __version__ = "0.1.0"
 __all__ = (
@@ -27,12 +28,13 @@ __all__ = (
 
 
 def __getattr__(name: str) -> object:
-    # The blocking front takes memory that a program with asyncio has better uses for. A module
-    # is looked for here as well: MicroPython does not go on to import it after AttributeError.
-    path = "microws.sync" if name in __all__ else "microws." + name
+    # What a program does not use takes none of its memory. Modules are looked for here as well:
+    # MicroPython does not go on to import one after an AttributeError.
+    home = {"connect": "sync", "WebSocket": "sync", "listen": "listener", "Listener": "listener"}
+    path = "microws." + home.get(name, name)
     try:
         __import__(path)
     except ImportError:
         raise AttributeError(name)
     module = sys.modules[path]
-    return getattr(module, name) if name in __all__ else module
+    return getattr(module, name) if name in home else module

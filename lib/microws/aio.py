@@ -5,7 +5,7 @@ import asyncio
 from ._compat import MICROPYTHON, READ, WRITE, local_port, ticks_diff, ticks_ms
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .frames import build_frame
-from .handshake import ClientHandshake, ServerHandshake
+from .handshake import ClientHandshake
 from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
 from .transport import Connection, listening_socket, new_extension
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any
 
-    from .handshake import Request
+    from .upgrade import Request
 
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
@@ -157,6 +157,9 @@ async def serve(
     if slow not in ("drop", "close"):
         raise ValueError('slow must be "drop" or "close"')
     new_extension(compression)  # a wrong one is told at once
+
+    # Here, for a client has no use for it.
+    from .upgrade import ServerHandshake
 
     def protocol() -> Protocol:
         extension = new_extension(compression)

@@ -1,0 +1,98 @@
+"""The blocking front's server."""
+
+import select
+
+from ._compat import READ, local_port, ticks_diff, ticks_ms
+from .errors import Timeout, WebSocketError
+from .protocol import Protocol
+from .sync import WebSocket
+from .transport import listening_socket, new_extension
+from .upgrade import ServerHandshake
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+
+def listen(
+    host: str,
+    port: int,
+    subprotocols: "Iterable[str]" = (),
+    ssl: "Any" = None,
+    handshake_timeout: float = 10,
+    close_timeout: float = 10,
+    compression: "str | int | None" = None,
+    **limits: int,
+) -> "Listener":
+    """Listen for clients; ``accept()`` of what it gives waits for one.
+
+    ``compression`` accepts permessage-deflate, as ``connect()`` offers it.
+    ``OSError`` where the address cannot be had. CPython tells the port it chose for port 0.
+    """
+    new_extension(compression)  # a wrong one is told at once
+
+    def protocol() -> Protocol:
+        handshake = ServerHandshake(subprotocols, new_extension(compression))
+        return Protocol(handshake, False, **limits)
+
+    return Listener(host, port, protocol, ssl, handshake_timeout, close_timeout)
+
+
+class Listener:
+    """A listening socket; ``listen()`` makes it."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        protocol: "Callable[[], Protocol]",
+        ssl: "Any",
+        handshake_timeout: float,
+        close_timeout: float,
+    ) -> None:
+        self._sock = listening_socket(host, port)
+        #: The port that it listens on.
+        self.port = local_port(self._sock, port)
+        self._new_protocol = protocol
+        self._ssl = ssl
+        self._handshake_timeout = handshake_timeout
+        self._close_timeout = close_timeout
+
+    def accept(self, timeout: "float | None" = None) -> WebSocket:
+        """Wait for a client whose opening handshake succeeds (§4.2); others are answered and left.
+
+        ``Timeout`` if none came within ``timeout`` seconds.
+        """
+        start = ticks_ms()
+        poller = select.poll()
+        poller.register(self._sock, READ)
+        while True:
+            left = -1
+            if timeout is not None:
+                left = max(int(timeout * 1000) - ticks_diff(ticks_ms(), start), 0)
+            if not poller.poll(left):
+                raise Timeout("no client")
+            try:
+                sock, address = self._sock.accept()
+            except OSError:
+                continue  # the client went away before it was its turn
+            ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
+            try:
+                ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
+                return ws
+            except (OSError, WebSocketError):
+                ws._finish()
+            except BaseException:
+                ws._shut()
+                raise
+
+    def close(self) -> None:
+        """Stop listening; connections that are open stay open."""
+        self._sock.close()
+
+    def __enter__(self) -> "Listener":
+        return self
+
+    def __exit__(self, *exc: "Any") -> None:
+        self.close()

@@ -1,0 +1,146 @@
+"""The server's side of the opening handshake, bytes in and bytes out (RFC 6455 §4.2)."""
+
+from .errors import HandshakeError
+from .handshake import accept_key, build_head, has_token, is_token, is_visible, parse_head, tokens
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+_BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    426: "Upgrade Required",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+_EXTRA = {
+    405: (("Allow", "GET"),),
+    426: (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")),
+    503: (("Retry-After", "10"),),
+}
+
+
+class Request:
+    """What a client asks for, as a program may look at it before the upgrade.
+
+    ``path`` has the query in it; ``headers`` maps lower-case names to values.
+    """
+
+    def __init__(self, method: str, path: str, headers: "dict[str, str]") -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+
+
+class ServerHandshake:
+    """The server's side (§4.2); ``subprotocols`` in the order of this side's preference.
+
+    ``process_request(request)`` may answer with plain HTTP instead: it gives ``(status, headers,
+    body)``, the body as bytes or as an iterable of bytes, or None to go on. ``is_full()`` tells
+    that no further client can be had.
+    """
+
+    request = b""
+
+    def __init__(
+        self,
+        subprotocols: "Iterable[str]" = (),
+        extension: "Any" = None,
+        process_request: "Callable[[Request], Any] | None" = None,
+        is_full: "Callable[[], bool] | None" = None,
+    ) -> None:
+        self.path = "/"
+        self.subprotocol: str | None = None
+        self.extension: Any = None
+        self._supported = tuple(subprotocols)
+        self._extension = extension
+        self._process_request = process_request
+        self._is_full = is_full
+        self._answer: Any = None
+
+    def respond(self, head: bytes) -> bytes:
+        """The response to a request that is accepted.
+
+        Raises ``HandshakeError`` with the status for one that is not: then see ``refuse()``.
+        """
+        try:
+            line, headers = parse_head(head)
+        except ValueError as error:
+            raise HandshakeError(str(error), 400) from None
+        parts = line.split(" ")
+        if len(parts) != 3 or not is_visible(parts[1]) or not is_token(parts[0]):
+            raise HandshakeError("malformed request line", 400)
+        method, path, version = parts
+        if path.startswith("http://") or path.startswith("https://"):  # §4.2.1, item 1
+            path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
+        if len(version) != 8 or version[:5] != "HTTP/" or version[6] != "." or path[0] != "/":
+            raise HandshakeError("malformed request line", 400)
+        if version[5] != "1" or version[7] == "0":
+            raise HandshakeError("HTTP/1.1 required", 505)
+        self.path = path
+        host = headers.get("host", "")
+        if not host or "," in host:
+            raise HandshakeError("exactly one Host required", 400)
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            raise HandshakeError("no body allowed", 400)
+        if self._process_request:
+            self._answer = self._process_request(Request(method, path, headers))
+            if self._answer:
+                status = self._answer[0]
+                raise HandshakeError("answered with HTTP %d" % status, status)
+        if method != "GET":
+            raise HandshakeError("only GET here", 405)
+        if not (
+            has_token(headers.get("upgrade", ""), "websocket")
+            and has_token(headers.get("connection", ""), "upgrade")
+        ):
+            raise HandshakeError("WebSocket only: Upgrade: websocket required", 426)
+        if headers.get("sec-websocket-version") != "13":
+            raise HandshakeError("Sec-WebSocket-Version: 13 required", 426)
+        key = headers.get("sec-websocket-key", "")
+        if len(key) != 24 or key[22:] != "==" or [c for c in key[:22] if c not in _BASE64]:
+            raise HandshakeError("Sec-WebSocket-Key of 16 bytes required", 400)
+        if self._is_full and self._is_full():
+            raise HandshakeError("too many clients, come again later", 503)
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Accept: " + accept_key(key),
+        ]
+        offered = tokens(headers.get("sec-websocket-protocol", ""))
+        for name in self._supported:
+            if name in offered:
+                self.subprotocol = name
+                lines.append("Sec-WebSocket-Protocol: " + name)
+                break
+        offers = headers.get("sec-websocket-extensions")
+        chosen = self._extension and offers and self._extension.choose(offers)
+        if chosen:
+            self.extension = self._extension
+            lines.append("Sec-WebSocket-Extensions: " + chosen)
+        return build_head(lines)
+
+    def refuse(self, error: HandshakeError) -> "tuple[bytes, Any]":
+        """The head and the body of the HTTP response that says no, or what the program says."""
+        status = error.status
+        if self._answer:
+            _, headers, body = self._answer
+        else:
+            headers = _EXTRA.get(status, ())
+            body = (error.reason + "\n").encode()
+        lines = ["HTTP/1.1 %d %s" % (status, _REASONS.get(status, "Answer"))]
+        lines += [name + ": " + value for name, value in headers]
+        lines.append("Connection: close" if status != 426 else "Connection: Upgrade, close")
+        if isinstance(body, bytes):
+            lines.append("Content-Length: %d" % len(body))
+            body = (body,)
+        return build_head(lines), body
