@@ -192,7 +192,8 @@ class WebSocket(Waiting, Connection):
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         Waiting.__init__(self, sock)
         Connection.__init__(self, protocol, close_timeout, sock)
-        self._lock = asyncio.Lock()  # held while a message is on its way out
+        self._lock = asyncio.Lock()  # held while a frame is on its way out
+        self._fragmenting: Any = None  # set at the end of a message that goes in fragments
         self._event = NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._ended: Any = None
@@ -203,7 +204,6 @@ class WebSocket(Waiting, Connection):
         self._backlog: list = []  # frames of broadcasts
         self._waiting_bytes = 0
         self._posting: Any = None
-        self._posting_now = False
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
@@ -220,33 +220,55 @@ class WebSocket(Waiting, Connection):
             await self._send_pieces(None, message, text)
             return
         opcode = self._opcode
-        async with self._lock:
+        await self._turn()
+        try:
             p.send_message(opcode, data)
             await self._flush()
+        finally:
+            self._lock.release()
 
     async def _send_pieces(self, stream: "Any", pieces: "Any", text: "bool | None") -> None:
-        opcode = 1
-        async with self._lock:
-            try:
-                if stream is None:
-                    for piece in pieces:
-                        self._fragment(piece, text, opcode)
-                        opcode = 0
-                        await self._flush()
-                else:
-                    async for piece in stream:
-                        self._fragment(piece, text, opcode)
-                        opcode = 0
-                        await self._flush()
-                if opcode:
-                    self._fragment(b"", text, opcode)
+        await self._turn()
+        self._lock.release()
+        # Other messages wait for the end of this one; Pings and Pongs go between its fragments.
+        self._fragmenting = asyncio.Event()
+        try:
+            opcode = 1
+            if stream is None:
+                for piece in pieces:
+                    await self._send_piece(piece, text, opcode)
+                    opcode = 0
+            else:
+                async for piece in stream:
+                    await self._send_piece(piece, text, opcode)
+                    opcode = 0
+            if opcode:
+                await self._send_piece(b"", text, opcode)
+            async with self._lock:
                 self._protocol.send_message(0, b"")
-            except BaseException:
-                # Half a message has gone, and nothing can take it back.
+                await self._flush()
+        except BaseException:
+            # Half a message has gone, and nothing can take it back.
+            async with self._lock:
                 self._protocol.close(1011, "message not complete")
                 await self._flush()
-                raise
+            raise
+        finally:
+            self._fragmenting.set()
+            self._fragmenting = None
+
+    async def _send_piece(self, piece: "Any", text: "bool | None", opcode: int) -> None:
+        async with self._lock:
+            self._fragment(piece, text, opcode)
             await self._flush()
+
+    async def _turn(self) -> None:
+        """Acquire the lock for a whole message."""
+        await self._lock.acquire()
+        while self._fragmenting:
+            self._lock.release()
+            await self._fragmenting.wait()
+            await self._lock.acquire()
 
     async def recv(self, timeout: "float | None" = None) -> "str | bytes":
         """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
@@ -441,7 +463,8 @@ class WebSocket(Waiting, Connection):
         if p.state != OPEN:
             return False
         backlog = self._backlog
-        if not backlog and not self._lock.locked() and not p.data_to_send():
+        busy = backlog or self._fragmenting or self._lock.locked() or p.data_to_send()
+        if not busy:
             try:
                 n = self._sock.write(frame, 0, len(frame)) or 0
             except OSError:
@@ -449,7 +472,7 @@ class WebSocket(Waiting, Connection):
                 return False
             if n < len(frame):
                 p.queue(memoryview(frame)[n:])
-                self._posting = asyncio.create_task(self._post_backlog())
+                self._post_later()
             return True
         backlog.append(frame)
         self._waiting_bytes += len(frame)
@@ -459,24 +482,28 @@ class WebSocket(Waiting, Connection):
                 return False
             self.dropped += 1
             self._waiting_bytes -= len(backlog.pop(0))
-        if len(backlog) == 1 and not self._posting_now:
-            self._posting = asyncio.create_task(self._post_backlog())
+        self._post_later()
         return True
 
+    def _post_later(self) -> None:
+        if self._posting is None or self._posting.done():
+            self._posting = asyncio.create_task(self._post_backlog())
+
     async def _post_backlog(self) -> None:
-        self._posting_now = True
         try:
-            async with self._lock:
-                await self._flush()
-                while self._backlog and self._protocol.state == OPEN:
+            while True:
+                await self._turn()
+                try:
+                    await self._flush()
+                    if not self._backlog or self._protocol.state != OPEN:
+                        return
                     frame = self._backlog.pop(0)
                     self._waiting_bytes -= len(frame)
                     self._protocol.queue(frame)
-                    await self._flush()
+                finally:
+                    self._lock.release()
         except WebSocketError:
             pass  # whoever receives from this connection is told
-        finally:
-            self._posting_now = False
 
     async def _run(self, steps: "Any", timeout: "float | None", idle: bool = False) -> None:
         """Go through ``steps`` within ``timeout`` seconds, or with that much for each wait."""
