@@ -505,17 +505,18 @@ class WebSocket(Waiting, Connection):
         except WebSocketError:
             pass  # whoever receives from this connection is told
 
-    async def _run(self, steps: "Any", timeout: "float | None", idle: bool = False) -> None:
-        """Go through ``steps`` within ``timeout`` seconds, or with that much for each wait."""
-        if idle:
-            for direction in steps:
-                await _within(self._ready(direction), timeout)
-        else:
-            await _within(self._go(steps), timeout)
+    async def _run(
+        self, steps: "Any", timeout: "float | None", idle: "float | None" = None
+    ) -> None:
+        """Go through ``steps`` within ``timeout`` seconds, and within ``idle`` for each wait."""
+        await _within(self._go(steps, idle), timeout)
 
-    async def _go(self, steps: "Any") -> None:
+    async def _go(self, steps: "Any", idle: "float | None") -> None:
         for direction in steps:
-            await self._ready(direction)
+            if idle is None:
+                await self._ready(direction)
+            else:
+                await _within(self._ready(direction), idle)
 
     async def _finish(self) -> None:
         """The last bytes out, and the end of TCP, once the protocol is closed."""
@@ -523,7 +524,7 @@ class WebSocket(Waiting, Connection):
             return
         try:
             await self._run(self._last_bytes(), self._close_timeout)
-            await self._run(self._linger(), self._linger_time(), True)
+            await self._run(self._linger(), self._close_timeout, self._linger_idle())
         except OSError:
             pass  # it took too long, or the peer has gone: either way it is over
         finally:

@@ -1,6 +1,7 @@
 """The blocking front's server."""
 
 import select
+from time import sleep
 
 from ._compat import READ, local_port, ticks_diff, ticks_ms
 from .errors import Timeout, WebSocketError
@@ -70,13 +71,15 @@ class Listener:
         while True:
             left = -1
             if timeout is not None:
-                left = max(int(timeout * 1000) - ticks_diff(ticks_ms(), start), 0)
-            if not poller.poll(left):
+                left = int(timeout * 1000) - ticks_diff(ticks_ms(), start)
+            if (timeout is not None and left < 0) or not poller.poll(left):
                 raise Timeout("no client")
             try:
                 sock, address = self._sock.accept()
             except OSError:
-                continue  # the client went away before it was its turn
+                # Gone before its turn, or the board is out of sockets: both pass.
+                sleep(0.05)
+                continue
             ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
             try:
                 ws._run(ws._accept(address, self._ssl), self._handshake_timeout)

@@ -117,10 +117,14 @@ class Protocol:
         self._out: Any = None  # the payload that goes through tx in pieces
         self._out_at = 0
         self._out_key = bytearray(4)
-        self._pong: bytes | None = None
-        self._close: bytes | None = None
-        if handshake.request:
-            self.queue(handshake.request)
+        self._later: list = []  # control frames that wait for the end of a frame, or for room
+        self.begin()
+
+    def begin(self) -> None:
+        """Send the client's request, from its start; once more for a connection anew."""
+        self.tx_start = self.tx_end = 0
+        if self.client:
+            self.queue(self.handshake.request)
 
     def closed_error(self) -> Exception:
         """What to raise once the connection is closed, or when it is no longer open."""
@@ -139,7 +143,8 @@ class Protocol:
         """The connection is lost: nothing more will be read or written."""
         self.buffer_updated(0)
         self.tx_start = self.tx_end = 0
-        self._out = self._pong = self._close = None
+        self._out = None
+        self._later = []
 
     def _drop(self) -> int:
         self.state = CLOSED
@@ -198,10 +203,10 @@ class Protocol:
         this gives. A message that was begun piecewise and is not wanted any more is skipped.
         """
         self._inflater = None
-        if self._partial and self.state == OPEN and target is not self._target:
+        if self._partial and not self._skip and self.state == OPEN:
             at = self._at
-            if self._compressed:
-                pass  # it is collected first, and inflated to where it is wanted then
+            if self._compressed or (target is self._target and not self._piecewise):
+                pass  # compressed, it is collected first, and inflated to where it is wanted then
             elif self._piecewise:
                 self._skip = True
             elif piecewise:
@@ -554,6 +559,8 @@ class Protocol:
         if self.state == OPEN:
             self._send_control(_CLOSE, payload, 0, len(payload))
             self.state = CLOSING
+            self._skip = self._partial
+            self._inflater = None
 
     def data_to_send(self) -> bool:
         """Whether bytes wait in ``tx``, after it was refilled with what is still to go."""
@@ -571,13 +578,9 @@ class Protocol:
             self.tx_end = _START + k
             self._out_at = at + k
             return True
-        if self._pong is not None:
-            pong, self._pong = self._pong, None
-            self._send_control(_PONG, pong, 0, len(pong))
-            return True
-        if self._close is not None:
-            close, self._close = self._close, None
-            self._send_control(_CLOSE, close, 0, len(close))
+        if self._later:
+            opcode, payload = self._later.pop(0)
+            self._put_control(opcode, payload, 0, len(payload))
             return True
         return False
 
@@ -605,13 +608,14 @@ class Protocol:
 
         Only the newest Pong is kept (§5.5.3).
         """
-        if self._out is not None or len(self.tx) - self.tx_end < n + 6:
-            payload = bytes(memoryview(buffer)[at : at + n])
-            if opcode == _CLOSE:
-                self._close = payload
-            else:
-                self._pong = payload
+        if self._out is None and not self._later and len(self.tx) - self.tx_end >= n + 6:
+            self._put_control(opcode, buffer, at, n)
             return
+        if opcode == _PONG:
+            self._later = [frame for frame in self._later if frame[0] != _PONG]
+        self._later.append((opcode, bytes(memoryview(buffer)[at : at + n])))
+
+    def _put_control(self, opcode: int, buffer: "Any", at: int, n: int) -> None:
         start = self._begin(0x80 | opcode, n)
         apply_mask(self.tx, start, buffer, at, n, self._out_key, 0, 0)
         self.tx_end = start + n

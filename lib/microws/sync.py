@@ -194,7 +194,9 @@ class WebSocket(Connection):
                 n = self._sock.readinto(p.get_buffer(), p.read_size) if self._more else None
                 while n is None:
                     if timeout is not None:
-                        left = max(int(timeout * 1000) - ticks_diff(ticks_ms(), start), 0)
+                        left = int(timeout * 1000) - ticks_diff(ticks_ms(), start)
+                        if left < 0:
+                            raise Timeout("timed out")
                     self._wait(READ, left)
                     n = self._sock.readinto(p.get_buffer(), p.read_size)
             except Timeout:
@@ -227,19 +229,21 @@ class WebSocket(Connection):
         if not wait(self._poller, self._sock, timeout_ms):
             raise Timeout("timed out")
 
-    def _run(self, steps: "Iterator[int]", timeout: "float | None", idle: bool = False) -> None:
-        """Go through ``steps`` within ``timeout`` seconds, or with that much for each wait."""
+    def _run(
+        self, steps: "Iterator[int]", timeout: "float | None", idle: "float | None" = None
+    ) -> None:
+        """Go through ``steps`` within ``timeout`` seconds, and within ``idle`` for each wait."""
         start = ticks_ms()
         left = -1
         for direction in steps:
             if timeout is not None:
-                left = int(timeout * 1000)
-                if not idle:
-                    left = max(left - ticks_diff(ticks_ms(), start), 0)
+                left = int(timeout * 1000) - ticks_diff(ticks_ms(), start)
+                if left <= 0:
+                    raise Timeout("timed out")
             # While connecting, the socket may be another one each time.
             self._polled = 0
             self._poller = None
-            self._wait(direction, left)
+            self._wait(direction, left if idle is None else min(left, int(idle * 1000)))
 
     def _finish(self) -> None:
         """The last bytes out, and the end of TCP, once the protocol is closed."""
@@ -247,7 +251,7 @@ class WebSocket(Connection):
             return
         try:
             self._run(self._last_bytes(), self._close_timeout)
-            self._run(self._linger(), self._linger_time(), True)
+            self._run(self._linger(), self._close_timeout, self._linger_idle())
         except OSError:
             pass  # it took too long, or the peer has gone: either way it is over
         finally:

@@ -8,7 +8,7 @@ stands in each front.
 import socket
 from errno import EINPROGRESS
 
-from ._compat import READ, WRITE, adapt, client_context, connected, const, peer_name
+from ._compat import READ, WRITE, adapt, client_context, connected, peer_name
 from .frames import BINARY, TEXT
 from .protocol import CLOSED, ENDED, NOTHING, Protocol
 from .utf8 import encode, validate
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 # Seconds without a byte after which a server that failed a connection drops it. Closing at once
 # would make TCP reset it, and the peer could miss the reason.
-LINGER = 0.25
-_LINGER_WAITS = const(64)
+_LINGER = 0.25
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
@@ -108,6 +107,7 @@ class Connection:
         for address in socket.getaddrinfo(host, handshake.port, 0, socket.SOCK_STREAM):
             sock = socket.socket(address[0], socket.SOCK_STREAM)
             try:
+                self._protocol.begin()
                 sock.setblocking(False)
                 nodelay(sock)
                 try:
@@ -160,10 +160,9 @@ class Connection:
             yield from self._flush_steps()
             if event != NOTHING:
                 return event
+            yield READ
             n = self._sock.readinto(p.get_buffer(), p.read_size)
-            if n is None:
-                yield READ
-            else:
+            if n is not None:
                 p.buffer_updated(n)
 
     def _flush_steps(self) -> "Steps":
@@ -188,19 +187,14 @@ class Connection:
 
         The server closes TCP first (§7.1.1), so only a server that ended cleanly need not wait.
         """
-        p = self._protocol
         waste = bytearray(256)
-        waits = 0 if p.client or p.error else _LINGER_WAITS
-        while waits < _LINGER_WAITS:
+        n = 1 if self._protocol.client or self._protocol.error else 0
+        while n != 0:
+            yield READ
             n = self._sock.readinto(waste, len(waste))
-            if n is None:
-                waits += 1
-                yield READ
-            elif n == 0:
-                return
 
-    def _linger_time(self) -> float:
-        return self._close_timeout if self._protocol.client else LINGER
+    def _linger_idle(self) -> "float | None":
+        return None if self._protocol.client else _LINGER
 
     # Messages
 

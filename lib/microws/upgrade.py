@@ -48,8 +48,6 @@ class ServerHandshake:
     that no further client can be had.
     """
 
-    request = b""
-
     def __init__(
         self,
         subprotocols: "Iterable[str]" = (),
@@ -81,9 +79,12 @@ class ServerHandshake:
         method, path, version = parts
         if path.startswith("http://") or path.startswith("https://"):  # §4.2.1, item 1
             path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
-        if len(version) != 8 or version[:5] != "HTTP/" or version[6] != "." or path[0] != "/":
+        major, dot, minor = version[5:6], version[6:7], version[7:]
+        if not (version[:5] == "HTTP/" and dot == "." and major.isdigit() and minor.isdigit()):
             raise HandshakeError("malformed request line", 400)
-        if version[5] != "1" or version[7] == "0":
+        if path[0] != "/":
+            raise HandshakeError("malformed request line", 400)
+        if major != "1" or minor == "0":
             raise HandshakeError("HTTP/1.1 required", 505)
         self.path = path
         host = headers.get("host", "")

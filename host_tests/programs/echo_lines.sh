@@ -1,0 +1,4 @@
+#!/bin/sh
+# What websocketd starts for each client: it greets, then gives back line by line.
+echo welcome
+exec cat

@@ -1,0 +1,61 @@
+"""The face that CPython's sockets get, over real ones, and the public names."""
+
+import socket
+
+import microws
+import pytest
+from microws import _compat, errors
+
+
+@pytest.fixture
+def pair():
+    a, b = socket.socketpair()
+    with a, b:
+        a.setblocking(False)
+        yield _compat.adapt(a), b
+
+
+def test_readinto_gives_the_count_then_none_then_zero(pair):
+    sock, peer = pair
+    buffer = bytearray(b"......")
+    assert sock.readinto(buffer, 6) is None
+    peer.sendall(b"abcde")
+    assert sock.readinto(buffer, 3) == 3
+    assert buffer == b"abc..."
+    assert sock.readinto(memoryview(buffer)[3:], 3) == 2
+    assert buffer == b"abcde."
+    assert sock.readinto(buffer, 6) is None
+    peer.close()
+    assert sock.readinto(buffer, 6) == 0
+
+
+def test_write_gives_the_count_then_none_then_an_error(pair):
+    sock, peer = pair
+    assert sock.write(bytearray(b"0123456"), 2, 3) == 3
+    assert peer.recv(100) == b"234"
+    data = bytes(1 << 20)
+    while (n := sock.write(data, 0, len(data))) is not None:
+        assert 0 < n <= len(data)
+    peer.close()
+    with pytest.raises(OSError):
+        sock.write(data, 0, 1)
+
+
+def test_every_public_name_is_there():
+    for name in microws.__all__:
+        assert getattr(microws, name).__name__ == name
+    with pytest.raises(AttributeError):
+        _ = microws.no_such_name
+
+
+def test_errors_are_what_a_user_catches():
+    for error in (
+        errors.HandshakeError("reason", 404),
+        errors.ProtocolError(1002, "reason"),
+        errors.ConnectionClosed(1000, "reason"),
+    ):
+        assert isinstance(error, microws.WebSocketError)
+        assert not isinstance(error, OSError)
+        assert error.reason == "reason"
+        assert "reason" in str(error)
+    assert isinstance(microws.Timeout("too slow"), OSError)

@@ -1,0 +1,542 @@
+"""The opening handshake, both sides, and the head that is collected for it from any reads."""
+
+import base64
+import hashlib
+import itertools
+
+import pytest
+from microws import handshake
+from microws.errors import HandshakeError
+from microws.handshake import ClientHandshake, accept_key, parse_url
+from microws.protocol import CLOSED, NOTHING, OPEN, OPENED, Protocol
+from microws.upgrade import ServerHandshake
+
+# RFC 6455 §1.3
+RFC_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+RFC_ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+REQUEST = {
+    "": "GET /chat HTTP/1.1",
+    "Host": "server.example.com",
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": RFC_KEY,
+    "Origin": "http://example.com",
+    "Sec-WebSocket-Protocol": "chat, superchat",
+    "Sec-WebSocket-Version": "13",
+}
+RESPONSE = {
+    "": "HTTP/1.1 101 Switching Protocols",
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Accept": RFC_ACCEPT,
+    "Sec-WebSocket-Protocol": "chat",
+}
+
+
+def head(fields, changes=(), form="{}: {}"):
+    """The bytes of a head up to its empty line; a change to None leaves a field out."""
+    fields = {**fields, **dict(changes)}
+    first = fields.pop("")
+    lines = [form.format(name, value) for name, value in fields.items() if value is not None]
+    return "\r\n".join([first, *lines]).encode("latin-1")
+
+
+@pytest.fixture
+def rfc_key(monkeypatch):
+    monkeypatch.setattr(handshake, "urandom", lambda n: base64.b64decode(RFC_KEY))
+
+
+@pytest.fixture
+def client(rfc_key):
+    return ClientHandshake(
+        "ws://server.example.com/chat",
+        [("Origin", "http://example.com")],
+        ["chat", "superchat"],
+    )
+
+
+def fields_of(data):
+    """First line, fields by lower-case name and body of a request or response."""
+    top, _, body = data.decode().partition("\r\n\r\n")
+    first, *lines = top.split("\r\n")
+    return first, {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}, body
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("ws://host", (False, "host", 80, "/")),
+        ("wss://host", (True, "host", 443, "/")),
+        ("WS://host:8080/a/b?c=d", (False, "host", 8080, "/a/b?c=d")),
+        ("ws://host?q", (False, "host", 80, "/?q")),
+        ("ws://host:/x", (False, "host", 80, "/x")),
+        ("ws://host:1?a/b@c:d", (False, "host", 1, "/?a/b@c:d")),
+        ("wss://[::1]:65535/p@q:r", (True, "::1", 65535, "/p@q:r")),
+        ("ws://[fe80::1]", (False, "fe80::1", 80, "/")),
+        ("ws://192.168.1.20:8080/", (False, "192.168.1.20", 8080, "/")),
+    ],
+)
+def test_url(url, parts):
+    assert parse_url(url) == parts
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "host", "http://host", "ws:/host", "ws//host", "ws://", "ws:///path", "ws://:80/",
+        "ws://host:0", "ws://host:65536", "ws://host:8o", "ws://host:-1", "ws://host:1:2",
+        "ws://::1", "ws://[::1", "ws://[::1]80", "ws://[]", "ws://user@host", "ws://u:p@host/",
+        "ws://host/#f", "ws://host/a b", "ws://host/\r\nX: y", "ws://höst/", "ws://host/é",
+    ],
+)  # fmt: skip
+def test_bad_url(url):
+    with pytest.raises(ValueError):
+        parse_url(url)
+
+
+# The client's side
+
+
+def test_accept_key_of_the_rfc():
+    assert accept_key(RFC_KEY) == RFC_ACCEPT
+
+
+def test_client_request_of_the_rfc(client):
+    first, fields, body = fields_of(client.request)
+    assert client.request.endswith(b"\r\n\r\n")
+    assert (first, body) == (REQUEST[""], "")
+    assert fields == {k.lower(): v for k, v in REQUEST.items() if k}
+
+
+def test_key_is_16_bytes_from_urandom_and_new_each_time(monkeypatch):
+    asked = []
+    monkeypatch.setattr(handshake, "urandom", lambda n: asked.append(n) or bytes([len(asked)]) * n)
+    keys = [fields_of(ClientHandshake("ws://h").request)[1]["sec-websocket-key"] for _ in "ab"]
+    assert asked == [16, 16]
+    assert [base64.b64decode(key) for key in keys] == [b"\1" * 16, b"\2" * 16]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "path"),
+    [
+        ("ws://h", "h", "/"),
+        ("ws://h:80/x?y", "h", "/x?y"),
+        ("ws://h:443", "h:443", "/"),
+        ("wss://h:443", "h", "/"),
+        ("wss://h:80", "h:80", "/"),
+        ("ws://[::1]:8080", "[::1]:8080", "/"),
+        ("ws://[::1]", "[::1]", "/"),
+    ],
+)
+def test_client_names_host_and_path(url, host, path):
+    first, fields, _ = fields_of(ClientHandshake(url).request)
+    assert first == f"GET {path} HTTP/1.1"
+    assert fields["host"] == host
+    assert "sec-websocket-protocol" not in fields
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"headers": [("X\r\nY", "z")]},
+        {"headers": [("X", "y\r\nZ: z")]},
+        {"headers": [("X", "y\nZ: z")]},
+        {"headers": [("", "y")]},
+        {"headers": [("X Y", "z")]},
+        {"headers": [("X:", "z")]},
+        {"subprotocols": [""]},
+        {"subprotocols": ["a b"]},
+        {"subprotocols": ["a,b"]},
+        {"subprotocols": ["a\r\nb"]},
+    ],
+    ids=repr,
+)
+def test_client_refuses_what_may_not_stand_in_a_request(arguments):
+    with pytest.raises(ValueError):
+        ClientHandshake("ws://h", **arguments)
+
+
+def test_client_accepts_the_answer_of_the_rfc(client):
+    assert client.respond(head(RESPONSE)) is None
+    assert client.subprotocol == "chat"
+
+
+@pytest.mark.parametrize("form", ["{}: {}", "{}:{}", "{}: \t {} \t"])
+@pytest.mark.parametrize("case", [str.upper, str.lower, str.swapcase])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"Connection": "keep-alive, Upgrade"},
+        {"Connection": "UPGRADE ,close"},
+        {"Upgrade": "WebSocket"},
+        {"Sec-WebSocket-Protocol": None, "X-Any": "\xe9 , : x"},
+        {"": "HTTP/1.1 101"},
+        {"": "HTTP/1.1 101 any phrase at all"},
+    ],
+    ids=repr,
+)
+def test_client_accepts(client, changes, case, form):
+    fields = {case(name): value for name, value in {**RESPONSE, **changes}.items()}
+    client.respond(head(fields, form=form))
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"Upgrade": None}, 101),
+        ({"Upgrade": "h2c"}, 101),
+        ({"Connection": None}, 101),
+        ({"Connection": "keep-alive"}, 101),
+        ({"Connection": "notUpgrade"}, 101),
+        ({"Sec-WebSocket-Accept": None}, 101),
+        ({"Sec-WebSocket-Accept": ""}, 101),
+        ({"Sec-WebSocket-Accept": RFC_ACCEPT.lower()}, 101),
+        ({"Sec-WebSocket-Accept": RFC_ACCEPT[:-1]}, 101),
+        ({"Sec-WebSocket-Accept": RFC_KEY}, 101),
+        ({"sec-websocket-accept": RFC_ACCEPT}, 101),  # twice
+        ({"Sec-WebSocket-Extensions": "permessage-deflate"}, 101),
+        ({"Sec-WebSocket-Protocol": "other"}, 101),
+        ({"Sec-WebSocket-Protocol": "Chat"}, 101),
+        ({"Sec-WebSocket-Protocol": "chat, superchat"}, 101),
+        ({"sec-websocket-protocol": "chat"}, 101),  # twice
+        ({"": "HTTP/1.0 101 Switching Protocols"}, 101),
+        ({"": "HTTP/1.1 200 OK"}, 200),
+        ({"": "HTTP/1.1 301 Moved Permanently"}, 301),
+        ({"": "HTTP/1.1 401 Unauthorized"}, 401),
+        ({"": "HTTP/1.0 404 Not Found"}, 404),
+        ({"": "HTTP/1.1 503"}, 503),
+        ({"": "HTTP/2 101 x"}, 0),
+        ({"": "HTTP/1.1 1010 x"}, 0),
+        ({"": "HTTP/1.1 abc x"}, 0),
+        ({"": "HTTP/1.1"}, 0),
+        ({"": "SSH-2.0-OpenSSH_9.2"}, 0),
+        ({"": ""}, 0),
+        ({"X": "a\r\nno colon"}, 0),
+        ({"X": "a\r\n folded"}, 0),
+        ({"X": "a\nb: c"}, 0),
+        ({"X": "a\rb: c"}, 0),
+        ({"X": "a\0b"}, 0),
+        ({"X ": "space before the colon"}, 0),
+        ({"\xe9": "x"}, 0),
+    ],
+    ids=repr,
+)
+def test_client_refuses(client, changes, status):
+    with pytest.raises(HandshakeError) as caught:
+        client.respond(head(RESPONSE, changes))
+    assert caught.value.status == status
+    assert "\n" not in caught.value.reason
+    assert str(caught.value) == caught.value.reason
+
+
+@pytest.mark.usefixtures("rfc_key")
+def test_client_without_subprotocols_refuses_one():
+    with pytest.raises(HandshakeError):
+        ClientHandshake("ws://h").respond(head(RESPONSE))
+
+
+# The server's side
+
+
+def test_server_answers_the_request_of_the_rfc():
+    server = ServerHandshake(["chat"])
+    first, fields, body = fields_of(server.respond(head(REQUEST)))
+    assert (first, body) == (RESPONSE[""], "")
+    assert fields == {k.lower(): v for k, v in RESPONSE.items() if k}
+    assert (server.path, server.subprotocol) == ("/chat", "chat")
+
+
+@pytest.mark.parametrize(
+    ("supported", "offered", "chosen"),
+    [
+        ([], "chat", None),
+        (["chat"], None, None),
+        (["chat"], "", None),
+        (["chat"], "superchat", None),
+        (["chat"], "Chat", None),
+        (["b", "a"], "a, b", "b"),
+        (["b", "a"], " ,a ,, x\t", "a"),
+    ],
+)
+def test_server_chooses_its_first_subprotocol(supported, offered, chosen):
+    server = ServerHandshake(supported)
+    answer = server.respond(head(REQUEST, {"Sec-WebSocket-Protocol": offered}))
+    assert server.subprotocol == chosen
+    assert fields_of(answer)[1].get("sec-websocket-protocol") == chosen
+
+
+def test_subprotocols_in_several_fields_are_one_list():
+    server = ServerHandshake(["b"])
+    server.respond(head(REQUEST, {"sec-websocket-protocol": "x, b"}))
+    assert server.subprotocol == "b"
+
+
+@pytest.mark.parametrize("form", ["{}: {}", "{}:{}", "{}: \t {} \t"])
+@pytest.mark.parametrize("case", [str.upper, str.lower, str.swapcase])
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({}, "/chat"),
+        ({"": "GET / HTTP/1.1"}, "/"),
+        ({"": "GET /a?b=%20&c HTTP/1.1"}, "/a?b=%20&c"),
+        ({"": "GET http://server.example.com/x/y?z HTTP/1.1"}, "/x/y?z"),
+        ({"": "GET http://server.example.com HTTP/1.1"}, "/"),
+        ({"Connection": "keep-alive, Upgrade"}, "/chat"),
+        ({"Connection": "upgrade"}, "/chat"),
+        ({"Upgrade": "WebSocket"}, "/chat"),
+        ({"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}, "/chat"),
+        ({"Cookie": "\xe9=\xff", "Empty": ""}, "/chat"),
+        ({"Content-Length": "0"}, "/chat"),
+    ],
+    ids=repr,
+)
+def test_server_accepts(changes, path, case, form):
+    server = ServerHandshake()
+    fields = {case(name): value for name, value in {**REQUEST, **changes}.items()}
+    answer = fields_of(server.respond(head(fields, form=form)))[1]
+    assert answer["sec-websocket-accept"] == RFC_ACCEPT
+    assert "sec-websocket-extensions" not in answer
+    assert server.path == path
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"": "POST /chat HTTP/1.1"}, 405),
+        ({"": "HEAD /chat HTTP/1.1"}, 405),
+        ({"": "get /chat HTTP/1.1"}, 405),
+        ({"": "GET /chat HTTP/1.0"}, 505),
+        ({"": "GET /chat HTTP/2.0"}, 505),
+        ({"": "GET /chat HTTP/0.9"}, 505),
+        ({"": "GET /chat"}, 400),
+        ({"": "GET /chat HTTP/1"}, 400),
+        ({"": "GET /chat HTTP/11"}, 400),
+        ({"": "GET /chat HTTP/1.x"}, 400),
+        ({"": "GET /chat HTTP/x.1"}, 400),
+        ({"": "GET /chat FTP/1.1"}, 400),
+        ({"": "GET  /chat HTTP/1.1"}, 400),
+        ({"": "GET /chat HTTP/1.1 "}, 400),
+        ({"": "GET /a b HTTP/1.1"}, 400),
+        ({"": "GET chat HTTP/1.1"}, 400),
+        ({"": "GET * HTTP/1.1"}, 400),
+        ({"": "GET /\tx HTTP/1.1"}, 400),
+        ({"": "G@T /chat HTTP/1.1"}, 400),
+        ({"": ""}, 400),
+        ({"": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc"}, 400),  # TLS to a plain port
+        ({"Host": None}, 400),
+        ({"Host": ""}, 400),
+        ({"host": "other.example.com"}, 400),  # twice
+        ({"Upgrade": None}, 426),
+        ({"Upgrade": "h2c"}, 426),
+        ({"Connection": None}, 426),
+        ({"Connection": "keep-alive"}, 426),
+        ({"Connection": "close, notUpgrade"}, 426),
+        ({"Sec-WebSocket-Version": None}, 426),
+        ({"Sec-WebSocket-Version": "8"}, 426),
+        ({"Sec-WebSocket-Version": "13, 8"}, 426),
+        ({"Sec-WebSocket-Version": "013"}, 426),
+        ({"Sec-WebSocket-Key": None}, 400),
+        ({"Sec-WebSocket-Key": ""}, 400),
+        ({"Sec-WebSocket-Key": base64.b64encode(bytes(15)).decode()}, 400),
+        ({"Sec-WebSocket-Key": base64.b64encode(bytes(17)).decode()}, 400),
+        ({"Sec-WebSocket-Key": base64.b64encode(bytes(18)).decode()}, 400),
+        ({"Sec-WebSocket-Key": RFC_KEY[:-1]}, 400),
+        ({"Sec-WebSocket-Key": "*" + RFC_KEY[1:]}, 400),
+        ({"Sec-WebSocket-Key": "-_" + RFC_KEY[2:]}, 400),
+        ({"Sec-WebSocket-Key": RFC_KEY[:10] + " " + RFC_KEY[11:]}, 400),
+        ({"sec-websocket-key": RFC_KEY}, 400),  # twice
+        ({"Content-Length": "5"}, 400),
+        ({"Transfer-Encoding": "chunked"}, 400),
+        ({"X": "a\r\nno colon"}, 400),
+        ({"X": "a\r\n folded"}, 400),
+        ({"X": "a\nb: c"}, 400),
+        ({"X": "a\rb: c"}, 400),
+        ({"X": "a\0b"}, 400),
+        ({"X ": "space before the colon"}, 400),
+        ({"": "GET /chat HTTP/1.1\r\n: no name"}, 400),
+        ({"\xe9": "x"}, 400),
+    ],
+    ids=repr,
+)
+def test_server_refuses(changes, status):
+    server = ServerHandshake()
+    with pytest.raises(HandshakeError) as caught:
+        server.respond(head(REQUEST, changes))
+    assert caught.value.status == status
+    check_rejection(refusal(server, caught.value), status, caught.value.reason)
+
+
+def refusal(server, error):
+    top, body = server.refuse(error)
+    return top + b"".join(body)
+
+
+REASONS = {
+    400: "Bad Request",
+    405: "Method Not Allowed",
+    426: "Upgrade Required",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+
+
+def check_rejection(answer, status, reason=None):
+    first, fields, body = fields_of(answer)
+    assert first == f"HTTP/1.1 {status} {REASONS[status]}"
+    assert int(fields["content-length"]) == len(body)
+    assert body.count("\n") == 1
+    assert body.endswith("\n")
+    assert reason is None or body == reason + "\n"
+    tokens = [token.strip() for token in fields["connection"].split(",")]
+    assert "close" in tokens
+    # RFC 9110 §15.5.22 and RFC 6455 §4.2.2
+    assert ("Upgrade" in tokens) == (status == 426)
+    assert fields.get("upgrade") == ("websocket" if status == 426 else None)
+    assert fields.get("sec-websocket-version") == ("13" if status == 426 else None)
+    assert fields.get("allow") == ("GET" if status == 405 else None)
+    assert ("retry-after" in fields) == (status == 503)
+
+
+def test_full_server_answers_503_but_only_to_what_it_would_have_accepted():
+    full = ServerHandshake(is_full=lambda: True)
+    with pytest.raises(HandshakeError) as caught:
+        full.respond(head(REQUEST))
+    check_rejection(refusal(full, caught.value), 503)
+    with pytest.raises(HandshakeError) as caught:
+        full.respond(head(REQUEST, {"Upgrade": None}))
+    assert caught.value.status == 426
+    assert b" 101 " in ServerHandshake(is_full=lambda: False).respond(head(REQUEST))
+
+
+def test_program_answers_with_plain_http():
+    seen = []
+
+    def process(asked):
+        seen.append((asked.method, asked.path, asked.headers["host"]))
+        if asked.path == "/ws":
+            return None
+        if asked.path == "/stream":
+            return 200, [("X-A", "b")], (piece for piece in (b"a", b"b"))
+        return 200, (), b"page"
+
+    for path, body in (("/", b"page"), ("/stream", b"ab")):
+        data = head(REQUEST, {"": f"GET {path} HTTP/1.1", "Upgrade": None}) + b"\r\n\r\n"
+        p = Protocol(ServerHandshake(process_request=process), False)
+        answer = opened(p, data, range(1, len(data)))[1]
+        first, fields, found = fields_of(answer)
+        assert (first, found.encode()) == ("HTTP/1.1 200 OK", body)
+        assert fields["connection"] == "close"
+        # The end of a stream of unknown length is that of the connection.
+        assert fields.get("content-length") == ("4" if path == "/" else None)
+        assert fields.get("x-a") == (None if path == "/" else "b")
+    answer = ServerHandshake(process_request=process).respond(
+        head(REQUEST, {"": "GET /ws HTTP/1.1"})
+    )
+    assert b" 101 " in answer
+    assert seen == [("GET", path, "server.example.com") for path in ("/", "/stream", "/ws")]
+
+
+@pytest.mark.parametrize("value", range(0, 256, 5))
+def test_all_keys_of_16_bytes_are_taken(value):
+    key = base64.b64encode(bytes((value + 7 * i) % 256 for i in range(16))).decode()
+    answer = fields_of(ServerHandshake().respond(head(REQUEST, {"Sec-WebSocket-Key": key})))[1]
+    digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    assert answer["sec-websocket-accept"] == base64.b64encode(digest).decode()
+
+
+# The head, however it is read
+
+
+def opened(protocol, data, cuts):
+    """Feed ``data`` cut at ``cuts``: the events, and all that was sent."""
+    events = []
+    sent = b""
+    for at, end in itertools.pairwise([0, *cuts, len(data)]):
+        while at < end:
+            buffer = protocol.get_buffer()
+            n = min(protocol.read_size, end - at)
+            memoryview(buffer)[:n] = data[at : at + n]
+            at += n
+            protocol.buffer_updated(n)
+            while (event := protocol.parse()) != NOTHING:
+                events.append(event)
+                if protocol.state == CLOSED:
+                    break
+            while protocol.data_to_send():
+                sent += protocol.tx[protocol.tx_start : protocol.tx_end]
+                protocol.sent(protocol.tx_end - protocol.tx_start)
+            if protocol.state == CLOSED:
+                return events, sent + b"".join(protocol.body)
+    return events, sent
+
+
+def splits(n):
+    return [[], list(range(1, n)), *([cut] for cut in range(1, n))]
+
+
+def test_client_reads_the_response_in_any_pieces(client):
+    data = head(RESPONSE) + b"\r\n\r\n"
+    for cuts in splits(len(data)):
+        client.subprotocol = None
+        p = Protocol(client, True)
+        assert opened(p, data, cuts) == ([OPENED], client.request)
+        assert (p.state, client.subprotocol) == (OPEN, "chat")
+
+
+def test_server_reads_the_request_in_any_pieces():
+    data = head(REQUEST) + b"\r\n\r\n"
+    expected = ServerHandshake(["chat"]).respond(head(REQUEST))
+    for cuts in splits(len(data)):
+        p = Protocol(ServerHandshake(["chat"]), False, read_size=131)
+        assert opened(p, data, cuts) == ([OPENED], expected)
+        assert p.handshake.path == "/chat"
+
+
+def test_refusal_is_the_same_in_any_pieces():
+    data = head(REQUEST, {"Upgrade": None}) + b"\r\n\r\n"
+    for cuts in splits(len(data)):
+        p = Protocol(ServerHandshake(), False)
+        check_rejection(opened(p, data, cuts)[1], 426)
+        assert (p.state, p.closed_error().status) == (CLOSED, 426)
+
+
+def test_header_bound_holds_at_every_split():
+    data = head(REQUEST, {"X": "y" * 200}) + b"\r\n\r\n"
+    for cuts in splits(len(data)):
+        fits = Protocol(ServerHandshake(), False, max_header=len(data))
+        assert opened(fits, data, cuts)[0] == [OPENED]
+        p = Protocol(ServerHandshake(), False, max_header=len(data) - 1)
+        check_rejection(opened(p, data, cuts)[1], 431)
+        assert p.closed_error().status == 431
+
+
+def test_client_bounds_the_response_as_well(client):
+    p = Protocol(client, True, max_header=300)
+    opened(p, b"HTTP/1.1 101 x\r\nX: " + b"y" * 300, [])
+    assert p.state == CLOSED
+    assert isinstance(p.closed_error(), HandshakeError)
+    assert p.closed_error().status == 0
+
+
+@pytest.mark.parametrize("lines", [b"\r\r\n\r\n", b"\n\r\n\r\n", b"\n\n\r\n\r\n"])
+def test_empty_line_is_found_after_odd_line_ends_which_are_refused(lines):
+    p = Protocol(ServerHandshake(), False)
+    check_rejection(opened(p, b"GET / HTTP/1.1" + lines, [])[1], 400)
+
+
+def test_end_of_stream_at_every_byte_of_the_head(client):
+    data = head(RESPONSE) + b"\r\n\r\n"
+    for end in range(len(data)):
+        p = Protocol(client, True)
+        assert opened(p, data[:end], [])[0] == []
+        p.get_buffer()
+        p.buffer_updated(0)
+        assert p.state == CLOSED
+        assert isinstance(p.closed_error(), HandshakeError)
+        assert p.closed_error().status == 0

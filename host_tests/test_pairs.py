@@ -1,0 +1,57 @@
+"""Client and server on every interpreter and front, with each other and with websockets."""
+
+import pytest
+from conftest import INTERPRETERS, Process
+from parties import OURS, PROGRAMS, ROOM, THEIRS, free_port
+
+
+@pytest.fixture(scope="module", params=[*OURS, THEIRS], ids="-".join)
+def server(request):
+    """The interpreter, the front and the port of a server that runs."""
+    name, front = request.param
+    port = free_port()
+    process = Process(INTERPRETERS[name].command(PROGRAMS / "server.py", front, port, ROOM[name]))
+    try:
+        process.wait_for("listening")
+        yield name, front, port
+    finally:
+        process.stop()
+
+
+@pytest.mark.parametrize("client", [*OURS, THEIRS], ids="-".join)
+def test_pair(server, client):
+    server_name, server_front, port = server
+    name, front = client
+    result = INTERPRETERS[name].run(
+        PROGRAMS / "client.py",
+        front,
+        f"ws://127.0.0.1:{port}",
+        ROOM[name],
+        server_front,
+        ROOM[server_name],
+    )
+    assert result.stdout.splitlines()[-1:] == ["0 failed"], result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("party", OURS, ids="-".join)
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_peer_that_is_killed_is_1006(start, party, role):
+    name, front = party
+    port = free_port()
+    commands = {
+        "server": [PROGRAMS / "server.py", front, port, 1000],
+        "client": [PROGRAMS / "wait.py", front, f"ws://127.0.0.1:{port}/none"],
+    }
+    interpreters = {"server": INTERPRETERS["cpython"], "client": INTERPRETERS["cpython"]}
+    interpreters[role] = INTERPRETERS[name]
+    server = start(interpreters["server"].command(*commands["server"]))
+    server.wait_for("listening")
+    client = start(interpreters["client"].command(*commands["client"]))
+    client.wait_for("connected")
+    if role == "client":
+        server.stop()
+        client.wait_for("1006")
+        assert client.wait() == 0
+    else:
+        client.stop()
+        server.wait_for("/none: 1006")
