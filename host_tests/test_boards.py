@@ -6,7 +6,23 @@ import pytest
 
 from firmware import boards, config
 
-pytestmark = pytest.mark.parametrize("name", boards.PROFILES)
+every_board = pytest.mark.parametrize("name", boards.PROFILES)
+
+# os.uname().machine as the ports build it, 1.24 to 1.29, and the chip.
+MACHINES = {
+    "Generic ESP32 module with ESP32": "ESP32",
+    "Generic ESP32 module with SPIRAM with ESP32": "ESP32",
+    "M5Stack Atom with ESP32-PICO-D4": "ESP32",
+    "Some board with ESP32-D2WD": "ESP32",
+    "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3": "ESP32S3",
+    "Generic ESP32S3 module with ESP32-S3": "ESP32S3",
+    "Some board with ESP32-S3-PICO-1-N8R2": "ESP32S3",
+    "Some board with ESP32-C3FH4": "ESP32C3",
+    "Some board with ESP32-C61": "ESP32C61",
+    "Some board with ESP32-P4": "ESP32P4",
+    "W5500-EVB-Pico with RP2040": "RP2040",
+    "Raspberry Pi Pico2 with RP2350": "RP2350",
+}
 
 
 def wires(name):
@@ -14,15 +30,18 @@ def wires(name):
     return [pin for pin in pins if pin is not None]
 
 
+@every_board
 def test_the_network_has_its_pins_to_itself(name):
     pins = [*wires(name), boards.PROFILES[name]["analog"]]
     assert len(set(pins)) == len(pins)
 
 
+@every_board
 def test_the_pins_are_free_on_the_chip(name):
     assert set(wires(name)) <= set(boards.CHIPS[boards.PROFILES[name]["chip"]]["free"])
 
 
+@every_board
 def test_a_w5500_is_wired(name):
     profile = boards.PROFILES[name]
     if profile["interface"] == "WLAN":
@@ -32,7 +51,19 @@ def test_a_w5500_is_wired(name):
         assert None not in [profile[wire] for wire in needed]
 
 
+@every_board
 def test_the_name_is_all_a_configuration_needs(name, tmp_path):
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"board": name, "wifi_ssid": "some"}))
-    assert config.load(str(file))["sample_pin"] == boards.PROFILES[name]["analog"]
+    profile = boards.PROFILES[name]
+    assert config.load(str(file), profile["chip"])["sample_pin"] == profile["analog"]
+
+
+def test_boards_that_cannot_work_have_a_reason_and_no_profile():
+    assert not set(boards.IMPOSSIBLE) & set(boards.PROFILES)
+    assert all(boards.IMPOSSIBLE.values())
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_chip_is_known_by_what_micropython_calls_the_machine(machine):
+    assert boards.chip_of(machine) == MACHINES[machine]

@@ -11,7 +11,19 @@ MISTAKES = [
     ('{"role": "serverr"}', ['"role" is "serverr"; allowed: "client", "server"']),
     ('{"role": null}', ['"role" is null']),
     ('{"role": ["server"]}', ['"role" is ["server"]']),
-    ('{"board": "esp32"}', ['"board" is "esp32"; allowed: "esp32-s3-w5500", "esp32-w5500", ']),
+    ('{"board": "esp32"}', ['"board" is "esp32"; allowed: "custom", "esp32-s3-w5500", ']),
+    ('{"board": "m5stack-atom-poe"}', ["cannot work: its W5500 has no INT pin wired"]),
+    ('{"board": "olimex-esp32-poe"}', ["cannot work: it has no W5500"]),
+    ('{"board": "esp32-s3-w5500"}', ["made for the ESP32S3; this is an ESP32"]),
+    ('{"board": "wiznet-w5500-evb-pico"}', ["made for the RP2040; this is an ESP32"]),
+    ('{"board": "custom"}', ['"pins" is missing; board "custom" needs {']),
+    ('{"pins": 5}', ['"pins" is 5; allowed: { "interface": "LAN"']),
+    ('{"address": "192.168.1"}', ['"address" is "192.168.1"; allowed: four numbers']),
+    ('{"address": "192.168.1.256"}', ['"address" is "192.168.1.256"']),
+    ('{"address": 3232235786}', ['"address" is 3232235786']),
+    ('{"netmask": "255.0.255.0"}', ['"netmask" is "255.0.255.0"; allowed: like "255.255']),
+    ('{"netmask": "0.0.0.0"}', ['"netmask" is "0.0.0.0"']),
+    ('{"gateway": "192.168.1.1"}', ['"address" is missing; "gateway" and "dns" go with it']),
     ('{"port": "80"}', ['"port" is "80"; allowed: a whole number from 1 to 65535']),
     ('{"port": 0}', ['"port" is 0']),
     ('{"port": 65536}', ['"port" is 65536']),
@@ -34,7 +46,7 @@ MISTAKES = [
     ('{"prot": 80}', ['"prot" is no setting; did you mean "port"?']),
     ('{"Role": "server"}', ['did you mean "role"?']),
     ('{"maxclients": 2}', ['did you mean "max_clients"?']),
-    ('{"temperature": 20}', ['"temperature" is no setting; there are: board, hostname, ']),
+    ('{"temperature": 20}', ['"temperature" is no setting; there are: address, board, dns, ']),
     # All at once, by name.
     ('{"role": 1, "prot": 80, "path": 2}', ['"path" is 2', '"prot" is no', '"role" is 1']),
     # Right by themselves, wrong for the board.
@@ -44,7 +56,6 @@ MISTAKES = [
     ('{"role_pin": 34}', ['"role_pin" is 34; allowed on board "esp32-w5500": 0, 2, 21, ']),
     ('{"role_pin": 6}', ['"role_pin" is 6; allowed']),  # where the program is kept
     ('{"role_pin": 27, "sample_pin": 27}', ['"role_pin" and "sample_pin" are both 27']),
-    ('{"board": "esp32-s3-w5500", "role_pin": 1}', ['"role_pin" and "sample_pin" are both 1']),
     ('{"board": "esp32-wifi"}', ['"wifi_ssid" is missing; board "esp32-wifi" needs']),
     # Not a file of settings at all.
     ("", ["config.json is cut off"]),
@@ -56,12 +67,33 @@ MISTAKES = [
     ('{"hostname": "b\u00fcro"}', ['"hostname" is ']),
 ]  # fmt: skip
 
+# The pins of a board of one's own, what runs it, and what the one line for them holds.
+PINS = {
+    "interface": "LAN", "spi": 2, "sck": 18, "mosi": 23, "miso": 19, "cs": 5, "int": 4,
+    "reset": 15, "analog": 36, "led": 2,
+}  # fmt: skip
+WRONG_PINS = [
+    ({"interface": None}, "ESP32", '"interface" in "pins" is missing; allowed on an ESP32: "LAN"'),
+    ({"interface": "WIZNET5K"}, "ESP32", '"interface" in "pins" is "WIZNET5K"; allowed'),
+    ({}, "RP2040", 'allowed on an RP2040: "WIZNET5K", "WLAN"'),
+    ({"int": None}, "ESP32", '"int" in "pins" is missing; the driver of a W5500 needs that wire'),
+    ({"analog": None}, "ESP32", '"analog" in "pins" is missing'),
+    ({"cs": 34}, "ESP32", '"cs" in "pins" is 34; allowed on an ESP32: 0, 2, 4, 5, 21'),
+    ({"miso": 6}, "ESP32", '"miso" in "pins" is 6; allowed'),
+    ({"cs": "5"}, "ESP32", '"cs" in "pins" is "5"; allowed'),
+    ({"led": True}, "ESP32", '"led" in "pins" is true; allowed'),
+    ({"spi": 0}, "ESP32", '"spi" in "pins" is 0; allowed on an ESP32: 1, 2'),
+    ({"cs": 18}, "ESP32", '"cs" and "sck" in "pins" are both 18'),
+    ({"scl": 3}, "ESP32", '"scl" in "pins" is no pin; there are: interface, analog, spi, sck'),
+    ({}, "ESP32P4", "does not know the pins of an ESP32P4; it knows: ESP32, ESP32C3"),
+]
+
 SCRIPT = """
 import json
 from firmware import config
 def problems(file):
     try:
-        config.load(file)
+        config.load(file, "ESP32")
     except config.ConfigError as error:
         return error.problems
     return []
@@ -69,16 +101,16 @@ with open("cases.json") as stream:
     count = json.load(stream)
 for i in range(count):
     print(json.dumps(problems("%d/config.json" % i)))
-print(json.dumps(config.load("none.json")))
+print(json.dumps(config.load("none.json", "ESP32")))
 """
 
 
 @pytest.fixture
 def load(tmp_path):
-    def load_text(text):
+    def load_text(text, chip="ESP32"):
         file = tmp_path / "config.json"
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return config.load(str(file))
+        return config.load(str(file), chip)
 
     return load_text
 
@@ -100,7 +132,7 @@ def test_mistakes_are_told(interpreter, tmp_path):
 
 
 def test_the_default_is_a_server_on_the_usual_wiring(tmp_path):
-    settings = config.load(str(tmp_path / "none.json"))
+    settings = config.load(str(tmp_path / "none.json"), "ESP32")
     assert settings["role"] == "server"
     assert settings["port"] == 8080
     assert settings["sample_pin"] == boards.PROFILES["esp32-w5500"]["analog"]
@@ -111,7 +143,12 @@ def test_what_is_given_replaces_the_defaults(load):
         "role": "client",
         "role_pin": 27,
         "board": "esp32-wifi",
+        "pins": {"sck": 1},  # of no meaning to this board
         "hostname": "board-7",
+        "address": "192.168.1.20",
+        "netmask": "255.255.254.0",
+        "gateway": "192.168.1.1",
+        "dns": "9.9.9.9",
         "url": "wss://example.org:8443/chat?room=1",
         "port": 80,
         "path": "/chat",
@@ -123,6 +160,44 @@ def test_what_is_given_replaces_the_defaults(load):
     }
     assert given.keys() == config.DEFAULTS.keys()
     assert load(json.dumps(given, ensure_ascii=False)) == given
+
+
+@pytest.mark.parametrize(("change", "chip", "told"), WRONG_PINS)
+def test_wrong_pins_are_told(load, change, chip, told):
+    pins = {**PINS, **change}
+    with pytest.raises(config.ConfigError) as caught:
+        load(json.dumps({"board": "custom", "pins": pins}), chip)
+    assert len(caught.value.problems) == 1
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("chip", "change"),
+    [
+        ("ESP32", {}),
+        ("ESP32", {"reset": None, "led": None}),
+        ("ESP32S3", {"analog": 1, "mosi": 21, "miso": 13}),
+        ("ESP32C3", {"spi": 1, "sck": 6, "mosi": 7, "miso": 5, "cs": 10, "int": 4,
+                     "reset": 3, "analog": 0, "led": 8}),
+        ("RP2040", {"interface": "WIZNET5K", "spi": 0, "analog": 26}),
+    ],
+)  # fmt: skip
+def test_a_board_of_ones_own_needs_its_pins_and_no_more(load, chip, change):
+    pins = {**PINS, **change}
+    settings = load(json.dumps({"board": "custom", "pins": pins}), chip)
+    assert settings["sample_pin"] == pins["analog"]
+    assert boards.profile(settings)["int"] == pins["int"]
+
+
+def test_a_board_of_ones_own_on_wifi_needs_an_analog_pin_only(load):
+    text = '{"board": "custom", "pins": {"interface": "WLAN", "analog": 0}, "wifi_ssid": "a"}'
+    assert load(text, "ESP32C6")["sample_pin"] == 0
+
+
+def test_what_is_free_on_a_board_of_ones_own_follows_from_its_pins(load):
+    text = json.dumps({"board": "custom", "pins": PINS, "role_pin": 15})
+    with pytest.raises(config.ConfigError, match='"role_pin" is 15, the pin that board "custom"'):
+        load(text)
 
 
 def test_null_stands_for_the_default_where_that_is_none(load):
@@ -140,7 +215,7 @@ def test_a_file_that_is_not_utf8_is_named(load):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(config.ConfigError, match="cannot be read"):
-        config.load(str(tmp_path))
+        config.load(str(tmp_path), "ESP32")
 
 
 def test_cpython_tells_the_line(load):

@@ -1,107 +1,315 @@
-"""firmware/net.py against the stand-ins, on every interpreter: up at once, and waited for."""
+"""firmware/net.py against the stand-ins, on every interpreter: up at once, waited for, kept up."""
 
-from conftest import TOP, environment
+import subprocess
+
+import pytest
+from conftest import BIN, TOP, environment
 
 from firmware import boards
 
 BOARD = TOP / "host_tests" / "board"
 
-# The settings are the defaults but for what `given` says.
+# The settings are the defaults but for what `given` says; the wait takes no time worth a name.
 BEGIN = """
-import asyncio, network
+import asyncio, machine, network
 from firmware import boards, config, net
-def settings(board):
+net._CHECK_EVERY = 0.001
+def settings(board="esp32-w5500", **given):
     values = dict(config.DEFAULTS)
     values["board"] = board
-    values["wifi_ssid"] = "some" if boards.PROFILES[board]["interface"] == "WLAN" else None
+    values.update(given)
+    profile = boards.profile(values)
+    machine.chip = profile["chip"] or machine.chip
+    if profile["interface"] == "WLAN":
+        values["wifi_ssid"] = "some"
     return values
+
+class Done(Exception):
+    pass
+
+def wait(values, script=()):
+    '''Wait for an address; each line on the log lets the next of these functions happen.'''
+    script = list(script)
+    def log(text):
+        print(text)
+        if script:
+            script.pop(0)()
+    net.log = log
+    try:
+        print(asyncio.run(net.wait_for_address(values)))
+    except Done:
+        print("done")
+
+def done():
+    raise Done
+
+def cable(there):
+    network.cable = there
+def lease(address):
+    network.lease = address
 """
 
-EVERY_BOARD = (
-    BEGIN
-    + """
+EVERY_BOARD = """
 for board in sorted(boards.PROFILES):
-    net._interface = None
-    net.start(settings(board))
-    print(board, type(net._interface).__name__, network.hostname(), net.address())
-"""
-)
-
-WAITING = (
-    BEGIN
-    + """
-async def wait():
-    network.lease = "0.0.0.0"
-    values = settings("{board}")
+    net._kind = net._problem = ""
+    network._lan = None
+    values = settings(board)
     net.start(values)
-    print(net.address())
-    waiting = asyncio.create_task(net.wait_for_address(values))
-    await asyncio.sleep(0)
-    network.lease = "192.168.1.20"
-    print(await waiting)
-    print(await net.wait_for_address(values))
-asyncio.run(wait())
+    interface = net._interface
+    net.start(values)
+    net.start(values)
+    print(board, type(interface).__name__, interface is net._interface, interface.name,
+        net.address())
 """
-)
-
-# A MicroPython for another chip, and a chip that does not answer.
-FAILING = (
-    BEGIN
-    + """
-def silent(**wiring):
-    raise OSError("esp_eth_driver_install failed")
-if {silent}:
-    network.LAN = silent
-else:
-    del network.LAN
-values = settings("esp32-w5500")
-net.start(values)
-net.start(values)
-print(net.address())
-async def wait():
-    waiting = asyncio.create_task(net.wait_for_address(values))
-    await asyncio.sleep(0)
-    waiting.cancel()
-asyncio.run(wait())
-"""
-)
 
 
 def lines(interpreter, code):
-    result = interpreter.run("-c", code, env=environment(BOARD))
+    result = interpreter.run("-c", BEGIN + code, env=environment(BOARD))
     assert result.stderr == ""
     return [line.split("] ")[-1] for line in result.stdout.splitlines()]
 
 
-def test_every_board_comes_up_under_its_name(interpreter):
+NO_LINK = "no link; is the network cable plugged in, at both ends?"
+NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
+WIRED = pytest.mark.parametrize("board", ["esp32-w5500", "wiznet-w5500-evb-pico"])
+
+
+def got(address):
+    return [f"address {address}, also microws.local where mDNS works", address]
+
+
+def test_every_board_comes_up_once_under_its_name(interpreter):
+    classes = {"LAN": "_Lan", "WIZNET5K": "WIZNET5K", "WLAN": "WLAN"}
     assert lines(interpreter, EVERY_BOARD) == [
-        f"{name} {profile['interface']} microws 127.0.0.1"
+        f"{name} {classes[profile['interface']]} True microws 127.0.0.1"
         for name, profile in sorted(boards.PROFILES.items())
     ]
 
 
-def test_an_address_is_waited_for(interpreter):
-    assert lines(interpreter, WAITING.format(board="esp32-w5500")) == [
-        "None",
-        "waiting for an address; is the network cable plugged in?",
-        "address 192.168.1.20",
-        "192.168.1.20",
-        "192.168.1.20",
+def test_a_board_of_ones_own_comes_up(interpreter):
+    code = """
+machine.chip = "ESP32C3"
+pins = {"interface": "LAN", "spi": 1, "sck": 6, "mosi": 7, "miso": 5, "cs": 10, "int": 4}
+net.start(settings("custom", pins=pins))
+print(net._interface.wiring, net.address())
+"""
+    assert lines(interpreter, code) == ["(10, 4, None) 127.0.0.1"]
+
+
+@WIRED
+def test_a_cable_that_is_not_there_and_then_is(interpreter, board):
+    code = f"""
+cable(False)
+wait(settings("{board}"), [lambda: cable(True)])
+"""
+    assert lines(interpreter, code) == [NO_LINK, *got("127.0.0.1")]
+
+
+@WIRED
+def test_a_dhcp_server_that_is_silent_and_then_is_not(interpreter, board):
+    code = f"""
+lease("0.0.0.0")
+wait(settings("{board}"), [lambda: lease("192.168.1.20")])
+"""
+    assert lines(interpreter, code) == [NO_DHCP, *got("192.168.1.20")]
+
+
+@WIRED
+def test_a_cable_that_is_pulled_and_put_into_another_network(interpreter, board):
+    code = f"""
+values = settings("{board}")
+wait(values)
+def other_network():
+    cable(True)
+    lease("10.0.0.7")
+cable(False)
+print(net.address())
+wait(values, [other_network])
+"""
+    expected = [*got("127.0.0.1"), "None", NO_LINK, *got("10.0.0.7")]
+    assert lines(interpreter, code) == expected
+
+
+def test_what_is_missing_is_told_again_after_a_while(interpreter):
+    code = """
+cable(False)
+net._TELL_EVERY = 3
+wait(settings(), [int, int, done])
+"""
+    assert lines(interpreter, code) == [NO_LINK] * 3 + ["done"]
+
+
+@pytest.mark.parametrize("board", ["esp32-w5500", "wiznet-w5500-evb-pico", "esp32-wifi"])
+def test_an_address_of_ones_own_needs_no_dhcp(interpreter, board):
+    code = f"""
+lease("0.0.0.0")
+wait(settings("{board}", address="192.168.1.9"))
+print(net._interface.ifconfig())
+network.cable = False
+net._interface.active(False)
+values = settings("{board}", address="192.168.1.9", gateway="192.168.1.1", dns="9.9.9.9")
+net._kind = ""
+network._lan = None
+net.start(values)
+network.cable = True
+print(net._interface.ifconfig())
+"""
+    assert lines(interpreter, code) == [
+        *got("192.168.1.9"),
+        "('192.168.1.9', '255.255.255.0', '192.168.1.9', '192.168.1.9')",
+        "('192.168.1.9', '255.255.255.0', '192.168.1.1', '9.9.9.9')",
     ]
 
 
-def test_the_wifi_that_is_waited_for_is_named(interpreter):
-    told = lines(interpreter, WAITING.format(board="esp32-wifi"))
-    assert told[1] == "waiting for an address from Wi-Fi some"
+def test_an_address_of_ones_own_outlives_the_cable(interpreter):
+    code = """
+values = settings("wiznet-w5500-evb-pico", address="192.168.1.9")
+net.start(values)
+cable(False)
+wait(values, [lambda: cable(True)])
+print(net._interface.starts)
+"""
+    assert lines(interpreter, code) == [NO_LINK, *got("192.168.1.9"), "2"]
 
 
-def test_a_controller_that_does_not_answer_is_told(interpreter):
-    problem = "esp_eth_driver_install failed; check the wiring, then reset the board"
-    told = lines(interpreter, FAILING.format(silent=True))
-    assert told == ["no network: " + problem, "None", "no network: " + problem]
+def test_a_w5500_without_an_address_on_the_wire_is_given_one(interpreter):
+    code = """
+net.start(settings())
+print(net._interface.config("mac") == network.burnt_mac)
+network.burnt_mac = bytes(6)
+net._kind = ""
+network._lan = None
+net.start(settings())
+print(net._interface.config("mac"))
+"""
+    assert lines(interpreter, code) == ["True", r"b'\x02\n\xc4\x01\x02\x03'"]
+
+
+@WIRED
+def test_a_chip_that_does_not_answer_is_told(interpreter, board):
+    code = f"""
+machine.w5500 = False
+values = settings("{board}")
+net.start(values)
+net.start(values)
+print(net.address())
+wait(values, [done])
+"""
+    first, none, again, last = lines(interpreter, code)
+    assert first.startswith("no network: the W5500 does not answer (")
+    assert first.endswith("); check wiring and power, then reset the board")
+    assert (none, again, last) == ("None", first, "done")
 
 
 def test_a_micropython_without_the_interface_is_told(interpreter):
-    told = lines(interpreter, FAILING.format(silent=False))
-    assert told[0].startswith("no network: this MicroPython has no network.LAN for a W5500")
-    assert told[1] == "None"
+    first, none = lines(
+        interpreter, "del network.LAN; net.start(settings()); print(net.address())"
+    )
+    assert first.startswith("no network: this MicroPython has no network.LAN for a W5500")
+    assert none == "None"
+
+
+def test_wifi_says_what_is_in_the_way(interpreter):
+    code = """
+cable(False)
+lease("0.0.0.0")
+values = settings("esp32-wifi", wifi_password="wrong password")
+def right():
+    network.cable = True
+    net._interface._joined = True
+    net._interface.status = lambda: network.STAT_CONNECTING
+wait(values, [lambda: cable(True), right, lambda: lease("192.168.1.20")])
+"""
+    assert lines(interpreter, code) == [
+        "no Wi-Fi some in reach",
+        "Wi-Fi some refuses the password",
+        "waiting for an address from Wi-Fi some",
+        *got("192.168.1.20"),
+    ]
+
+
+def test_a_soft_reset_is_followed_by_a_hard_one_where_the_interrupt_is_lost(interpreter):
+    code = """
+machine.cause = machine.SOFT_RESET
+values = settings()
+net.start(values)
+print(net._interface)
+def reset():
+    machine.cause = machine.HARD_RESET
+    raise Done
+machine.reset = reset
+wait(values)
+net._kind = ""
+wait(values)
+"""
+    assert lines(interpreter, code) == [
+        "None",  # what the driver left behind is not touched
+        "a soft reset left the W5500 without its interrupt: resetting hard, once",
+        "done",
+        *got("127.0.0.1"),
+    ]
+
+
+@pytest.mark.parametrize("board", ["wiznet-w5500-evb-pico", "esp32-wifi"])
+def test_a_soft_reset_does_no_harm_elsewhere(interpreter, board):
+    code = f"machine.cause = machine.SOFT_RESET\nwait(settings('{board}'))"
+    assert lines(interpreter, code) == got("127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("network.LAN(phy_type=102, spi=spi, cs=pin, int=pin)", "phy_addr"),
+        ("network.LAN(phy_addr=1, spi=spi, cs=pin, int=pin)", "phy_type"),
+        ("network.LAN(phy_type=102, phy_addr=32, spi=spi, cs=pin, int=pin)", "phy address"),
+        ("network.LAN(phy_type=1, phy_addr=1, spi=spi, cs=pin, int=pin)", "phy type"),
+        ("network.LAN(phy_type=102, phy_addr=1, spi=soft, cs=pin, int=pin)", "a SPI object"),
+        ("network.LAN(phy_type=102, phy_addr=1, spi=spi, cs=5, int=pin)", "a pin"),
+        ("network.LAN(phy_type=102, phy_addr=1, spi=spi, cs=pin)", "invalid argument"),
+        ("lan(pin); lan(machine.Pin(4))", "other pins"),
+        ("lan(pin).ifconfig(('10.0.0.2',) * 4)", "not active yet"),
+        ("network.WLAN(0).connect('some')", "Wifi Not Started"),
+        ("network.WIZNET5K(spi, pin, pin)", "attribute"),
+        ("machine.Pin(34, machine.Pin.OUT)", "only be input"),
+        ("machine.SPI(0, sck=pin, mosi=pin, miso=pin)", "SPI(0)"),
+    ],
+)
+def test_the_stand_ins_refuse_what_the_real_ones_refuse(call, told):
+    code = f"""
+pin = machine.Pin(2)
+spi = machine.SPI(2, sck=pin, mosi=pin, miso=pin)
+soft = machine.SoftSPI(sck=pin, mosi=pin, miso=pin)
+def lan(cs):
+    return network.LAN(phy_type=102, phy_addr=1, spi=spi, cs=cs, int=pin)
+try:
+    {call}
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    result = subprocess.run(
+        ["python3", "-c", BEGIN + code], env=environment(BOARD), capture_output=True, text=True
+    )
+    assert told in result.stdout, result.stderr
+
+
+def test_no_address_before_the_link(interpreter):
+    code = """
+cable(False)
+net.start(settings())
+print(net._interface.isconnected(), net._interface.ifconfig()[0], net._interface.status())
+cable(True)
+lease("0.0.0.0")
+print(net._interface.isconnected(), net._interface.ifconfig()[0], net._interface.status())
+"""
+    assert lines(interpreter, code) == ["False 0.0.0.0 1", "False 0.0.0.0 3"]
+
+
+@pytest.mark.parametrize("fault", ["network.cable = False", "machine.w5500 = False"])
+def test_boot_returns_at_once_whatever_the_cable_does(tmp_path, fault):
+    script = tmp_path / "boot.py"
+    script.write_text(f"import machine, network\n{fault}\n" + (TOP / "boot.py").read_text())
+    # It ends by itself: nothing in it waits.
+    result = subprocess.run(
+        [BIN / "micropython32", script], cwd=tmp_path, env=environment(BOARD), timeout=30
+    )
+    assert result.returncode == 0

@@ -5,7 +5,7 @@ from conftest import INTERPRETERS, Process
 from parties import OURS, PROGRAMS, ROOM, THEIRS, free_port
 
 
-@pytest.fixture(scope="module", params=[*OURS, THEIRS], ids="-".join)
+@pytest.fixture(scope="module")
 def server(request):
     """The interpreter, the front and the port of a server that runs."""
     name, front = request.param
@@ -18,7 +18,12 @@ def server(request):
         process.stop()
 
 
-@pytest.mark.parametrize("client", [*OURS, THEIRS], ids="-".join)
+@pytest.mark.parametrize(
+    ("server", "client"),
+    [(server, client) for server in [*OURS, THEIRS] for client in [*OURS, THEIRS]][:-1],
+    indirect=["server"],
+    ids="-".join,
+)
 def test_pair(server, client):
     server_name, server_front, port = server
     name, front = client

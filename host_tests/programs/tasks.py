@@ -115,8 +115,7 @@ async def recv_cancelled_while_another_task_writes():
     async with await aio.serve(handler, "127.0.0.1", PORT, max_fragments=1 << 20):
         ws = await connect()
         # More than both sockets hold, so the writer has to wait.
-        sender = asyncio.create_task(  # noqa: RUF006
-            ws.send(PIECE for _ in range(8192)))
+        sender = asyncio.create_task(ws.send(PIECE for _ in range(8192)))  # noqa: RUF006
         await asyncio.sleep(0.2)
         expect(ws._lock.locked(), True)
         receiver = asyncio.create_task(ws.recv())

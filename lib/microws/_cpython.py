@@ -54,6 +54,17 @@ def client_context() -> "Any":
     return ssl.create_default_context()
 
 
+def tls_steps(sock: "Any") -> "Any":
+    """The TLS handshake, as directions to wait for."""
+    while True:
+        try:
+            return sock.do_handshake()
+        except ssl.SSLWantReadError:
+            yield select.POLLIN
+        except ssl.SSLWantWriteError:
+            yield select.POLLOUT
+
+
 def wait(poller: "Any", sock: "Any", timeout_ms: int) -> bool:
     return pending(sock) or bool(poller.poll(timeout_ms))
 

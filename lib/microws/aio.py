@@ -212,7 +212,7 @@ class WebSocket(Waiting, Connection):
         may be larger than memory. Returns when all of it is handed to the network.
         """
         p = self._protocol
-        if hasattr(message, "__anext__"):
+        if hasattr(message, "__aiter__"):
             await self._send_pieces(message, None, text)
             return
         data = self._payload(message, text)
@@ -233,33 +233,34 @@ class WebSocket(Waiting, Connection):
         # Other messages wait for the end of this one; Pings and Pongs go between its fragments.
         self._fragmenting = asyncio.Event()
         try:
-            opcode = 1
+            first = True
             if stream is None:
                 for piece in pieces:
-                    await self._send_piece(piece, text, opcode)
-                    opcode = 0
+                    await self._send_piece(piece, text, first)
+                    first = False
             else:
                 async for piece in stream:
-                    await self._send_piece(piece, text, opcode)
-                    opcode = 0
-            if opcode:
-                await self._send_piece(b"", text, opcode)
+                    await self._send_piece(piece, text, first)
+                    first = False
+            if first:
+                await self._send_piece(b"", text, first)
             async with self._lock:
                 self._protocol.send_message(0, b"")
                 await self._flush()
         except BaseException:
-            # Half a message has gone, and nothing can take it back.
-            async with self._lock:
-                self._protocol.close(1011, "message not complete")
-                await self._flush()
+            if not first:
+                # Half a message has gone, and nothing can take it back.
+                async with self._lock:
+                    self._protocol.close(1011, "message not complete")
+                    await self._flush()
             raise
         finally:
             self._fragmenting.set()
             self._fragmenting = None
 
-    async def _send_piece(self, piece: "Any", text: "bool | None", opcode: int) -> None:
+    async def _send_piece(self, piece: "Any", text: "bool | None", first: bool) -> None:
         async with self._lock:
-            self._fragment(piece, text, opcode)
+            self._fragment(piece, text, first)
             await self._flush()
 
     async def _turn(self) -> None:
@@ -392,8 +393,11 @@ class WebSocket(Waiting, Connection):
         while True:
             event = p.parse()
             if p.tx_start < p.tx_end and not self._lock.locked():
-                async with self._lock:
-                    await self._flush()
+                try:
+                    async with self._lock:
+                        await self._flush()
+                except WebSocketError:
+                    pass  # what the peer sent before it left is still to be read
             if event != NOTHING:
                 if event == ENDED:
                     await self._finish()
@@ -447,7 +451,7 @@ class WebSocket(Waiting, Connection):
                 else:
                     p.sent(n)
         except OSError:
-            self._shut()
+            p.mute()
             raise p.closed_error() from None
         except BaseException:
             if p.is_sending():
@@ -468,7 +472,7 @@ class WebSocket(Waiting, Connection):
             try:
                 n = self._sock.write(frame, 0, len(frame)) or 0
             except OSError:
-                self._shut()
+                p.mute()
                 return False
             if n < len(frame):
                 p.queue(memoryview(frame)[n:])

@@ -133,6 +133,8 @@ class ClientHandshake:
         self._extension = extension
         self.secure, self.host, self.port, self.path = parse_url(url)
         self.subprotocol: str | None = None
+        if isinstance(subprotocols, str):
+            raise ValueError("subprotocols must be a list of names")
         self._offered = tuple(subprotocols)
         self._key = str(b2a_base64(urandom(16)), "ascii").strip()
         host = "[" + self.host + "]" if ":" in self.host else self.host
@@ -154,7 +156,7 @@ class ClientHandshake:
         if extension:
             lines.append("Sec-WebSocket-Extensions: " + extension.offer())
         for name, value in headers:
-            if not is_token(name) or "\r" in value or "\n" in value:
+            if not is_token(name) or [c for c in value if c < " " and c != "\t"]:
                 raise ValueError("malformed header " + repr(name))
             lines.append(name + ": " + value)
         self.request = build_head(lines)

@@ -68,6 +68,8 @@ class Protocol:
         read_size: int = 512,
         write_size: int = 4096,
     ) -> None:
+        if read_size < 131:
+            raise ValueError("read_size must be at least 131, for a whole control frame")
         self.state = CONNECTING
         self.handshake = handshake
         self.client = client
@@ -117,6 +119,7 @@ class Protocol:
         self._out: Any = None  # the payload that goes through tx in pieces
         self._out_at = 0
         self._out_key = bytearray(4)
+        self._mute = False
         self._later: list = []  # control frames that wait for the end of a frame, or for room
         self.begin()
 
@@ -142,6 +145,11 @@ class Protocol:
     def abort(self) -> None:
         """The connection is lost: nothing more will be read or written."""
         self.buffer_updated(0)
+        self.mute()
+
+    def mute(self) -> None:
+        """The network takes nothing more; what has come, and a Close among it, still counts."""
+        self._mute = True
         self.tx_start = self.tx_end = 0
         self._out = None
         self._later = []
@@ -202,6 +210,8 @@ class Protocol:
         along: piecewise, where ``target`` is of four bytes at least, as the event PIECE that
         this gives. A message that was begun piecewise and is not wanted any more is skipped.
         """
+        if piecewise and len(target) < 4:
+            raise ValueError("a buffer for pieces must have at least 4 bytes")
         self._inflater = None
         if self._partial and not self._skip and self.state == OPEN:
             at = self._at
@@ -321,7 +331,7 @@ class Protocol:
                     self._compressed = compressed
                     self._at = self._utf8 = self._fragments = 0
                 self._fragments += 1
-                if self._fragments > self._max_fragments:
+                if self._fragments > self._max_fragments and not self._piecewise:
                     return self.fail(1008, "over %d fragments" % self._max_fragments)
                 if not (
                     target is not None or self._skip or self._reserve(at + length, byte0 & 0x80)
@@ -430,12 +440,16 @@ class Protocol:
         """Memory for ``size`` bytes of a message; where more fragments follow, some ahead."""
         data = self.data
         if data is None or len(data) < size:
+            ahead = size
+            if data is not None and not fin:
+                ahead = max(min(2 * size, self._max_size), size)
             try:
-                if data is not None and not fin:
-                    size = max(min(2 * size, self._max_size), size)
-                self.data = bytearray(size)
+                self.data = bytearray(ahead)
             except MemoryError:
-                return False
+                try:
+                    self.data = bytearray(size)
+                except MemoryError:
+                    return False
             if data is not None:
                 self.data[: self._at] = memoryview(data)[: self._at]
         return True
@@ -511,7 +525,7 @@ class Protocol:
         ``data`` is bytes-like and stays as it is until ``data_to_send()`` is false. Raises what
         ``closed_error()`` gives where the connection is not open.
         """
-        if self.state != OPEN:
+        if self.state != OPEN or self._mute:
             raise self.closed_error()
         if self._extension and opcode and fin:
             packed = self._extension.compress(data)
@@ -540,7 +554,7 @@ class Protocol:
 
     def ping(self, data: "Any" = b"") -> None:
         """Send a Ping (§5.5.2); ``ValueError`` where ``data`` has over 125 bytes."""
-        if self.state != OPEN:
+        if self.state != OPEN or self._mute:
             raise self.closed_error()
         if len(data) > 125:
             raise ValueError("a ping carries at most 125 bytes")
@@ -608,6 +622,8 @@ class Protocol:
 
         Only the newest Pong is kept (§5.5.3).
         """
+        if self._mute:
+            return
         if self._out is None and not self._later and len(self.tx) - self.tx_end >= n + 6:
             self._put_control(opcode, buffer, at, n)
             return

@@ -3,7 +3,7 @@
 import select
 
 from ._compat import READ, WRITE, ticks_diff, ticks_ms, wait
-from .errors import ConnectionClosed, Timeout
+from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake
 from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, Protocol
 from .transport import Connection, new_extension
@@ -69,18 +69,19 @@ class WebSocket(Connection):
         """
         data = self._payload(message, text)
         if data is None:
-            opcode = 1
+            first = True
             try:
                 for piece in message:
-                    self._fragment(piece, text, opcode)
-                    opcode = 0
+                    self._fragment(piece, text, first)
+                    first = False
                     self._flush()
-                if opcode:
-                    self._fragment(b"", text, opcode)
+                if first:
+                    self._fragment(b"", text, first)
                 self._protocol.send_message(0, b"")
             except BaseException:
-                # Half a message has gone, and nothing can take it back.
-                self.close(1011, "message not complete")
+                if not first:
+                    # Half a message has gone, and nothing can take it back.
+                    self.close(1011, "message not complete")
                 raise
         else:
             self._protocol.send_message(self._opcode, data)
@@ -184,7 +185,10 @@ class WebSocket(Connection):
         while True:
             event = p.parse()
             if p.tx_start < p.tx_end:
-                self._flush()
+                try:
+                    self._flush()
+                except WebSocketError:
+                    pass  # what the peer sent before it left is still to be read
             if event != NOTHING:
                 if event == ENDED:
                     self._finish()
@@ -216,8 +220,7 @@ class WebSocket(Connection):
                 else:
                     p.sent(n)
         except OSError:
-            p.abort()
-            self._shut()
+            p.mute()
             raise p.closed_error() from None
 
     def _wait(self, direction: int, timeout_ms: int) -> None:

@@ -8,7 +8,7 @@ stands in each front.
 import socket
 from errno import EINPROGRESS
 
-from ._compat import READ, WRITE, adapt, client_context, connected, peer_name
+from ._compat import READ, WRITE, adapt, client_context, connected, peer_name, tls_steps
 from .frames import BINARY, TEXT
 from .protocol import CLOSED, ENDED, NOTHING, Protocol
 from .utf8 import encode, validate
@@ -123,12 +123,14 @@ class Connection:
                         sock, server_hostname=host, do_handshake_on_connect=False
                     )
                     self._sock = adapt(sock)
+                    yield from tls_steps(sock)
                 yield from self._flush_steps()
                 self.remote_address = "%s:%d" % (host, handshake.port)
                 break
-            except OSError as failure:
+            except (OSError, ValueError) as failure:
                 sock.close()
-                error = failure
+                # MicroPython tells of a certificate that it refuses with a ValueError.
+                error = failure if isinstance(failure, OSError) else OSError(str(failure))
         else:
             raise error
         yield from self._open()
@@ -141,7 +143,9 @@ class Connection:
         if ssl:
             sock = ssl.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self._sock = adapt(sock)
-        return self._open()
+        if ssl:
+            yield from tls_steps(sock)
+        yield from self._open()
 
     def _open(self) -> "Steps":
         """The opening handshake, up to its answer; raises ``HandshakeError``."""
@@ -185,16 +189,20 @@ class Connection:
     def _linger(self) -> "Steps":
         """Throw away what comes until the peer ends the stream.
 
-        The server closes TCP first (§7.1.1), so only a server that ended cleanly need not wait.
+        The server closes TCP first (§7.1.1), so after a clean end only a client waits. It does
+        not over TLS: a server may wait for it there, and MicroPython can miss the end.
         """
         waste = bytearray(256)
-        n = 1 if self._protocol.client or self._protocol.error else 0
+        n = 1 if self._protocol.error or self._awaits_end() else 0
         while n != 0:
             yield READ
             n = self._sock.readinto(waste, len(waste))
 
     def _linger_idle(self) -> "float | None":
-        return None if self._protocol.client else _LINGER
+        return None if self._awaits_end() else _LINGER
+
+    def _awaits_end(self) -> bool:
+        return self._protocol.client and not self._protocol.handshake.secure
 
     # Messages
 
@@ -210,6 +218,8 @@ class Connection:
             self._opcode = BINARY if text is False else TEXT
             return encode(message)
         if isinstance(message, _BYTES_LIKE):
+            if getattr(message, "itemsize", 1) != 1:
+                raise TypeError("a memoryview must be of bytes")
             self._opcode = BINARY
             if text:
                 self._opcode = TEXT
@@ -222,9 +232,9 @@ class Connection:
             raise TypeError("a message is str, bytes-like or an iterable of these") from None
         return None
 
-    def _fragment(self, piece: "Any", text: "bool | None", opcode: int) -> None:
-        """Begin the frame of one piece of a message; ``opcode`` is 0 after the first."""
+    def _fragment(self, piece: "Any", text: "bool | None", first: bool) -> None:
+        """Begin the frame of one piece of a message."""
         data = self._payload(piece, text)
         if data is None:
             raise TypeError("a piece of a message is str or bytes-like")
-        self._protocol.send_message(self._opcode if opcode else 0, data, 0)
+        self._protocol.send_message(self._opcode if first else 0, data, 0)
