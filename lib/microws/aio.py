@@ -2,19 +2,17 @@
 
 import asyncio
 
-from ._compat import MICROPYTHON, READ, WRITE, local_port, ticks_diff, ticks_ms
+from ._compat import MICROPYTHON, READ, WRITE, ticks_diff, ticks_ms
 from .errors import ConnectionClosed, Timeout, WebSocketError
-from .frames import build_frame
 from .handshake import ClientHandshake
 from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
-from .transport import Connection, listening_socket, new_extension
+from .transport import Connection, new_extension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any
 
-    from .upgrade import Request
 
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
@@ -64,15 +62,6 @@ async def _within(awaitable: "Awaitable[Any]", timeout: "float | None") -> "Any"
         raise Timeout("timed out") from None
 
 
-async def _keep_alive(connections: "Any", timeout: float) -> None:
-    """Drop those of ``connections`` that are silent, within ``timeout`` seconds."""
-    period = timeout / 4
-    while [ws for ws in connections if ws._sock is not None]:
-        await asyncio.sleep(period)
-        for ws in list(connections):
-            ws._beat(int(period * 1000))
-
-
 class connect:
     """Open a connection: ``ws = await connect(url)`` or ``async with connect(url) as ws``.
 
@@ -97,8 +86,8 @@ class connect:
         protocol = Protocol(handshake, True, **limits)
         self._ws = WebSocket(protocol, close_timeout)
         self._ssl = ssl
+        self._ws._keepalive_timeout = keepalive_timeout
         self._timeout = timeout
-        self._keepalive_timeout = keepalive_timeout
 
     async def __aenter__(self) -> "WebSocket":
         ws = self._ws
@@ -107,9 +96,6 @@ class connect:
         except BaseException:
             ws._shut()
             raise
-        if self._keepalive_timeout:
-            alive = _keep_alive((ws,), self._keepalive_timeout)
-            ws._keeper = asyncio.create_task(alive)
         return ws
 
     async def __aexit__(self, *exc: "Any") -> None:
@@ -123,63 +109,13 @@ class connect:
         return self.__aenter__()
 
 
-async def serve(
-    handler: "Callable[[WebSocket], Awaitable[None]]",
-    host: str,
-    port: int,
-    max_clients: int = 8,
-    subprotocols: "Iterable[str]" = (),
-    process_request: "Callable[[Request], Any] | None" = None,
-    on_refused: "Callable[[WebSocket, Exception], None] | None" = None,
-    max_backlog: int = 4096,
-    slow: str = "drop",
-    ssl: "Any" = None,
-    handshake_timeout: float = 10,
-    close_timeout: float = 10,
-    keepalive_timeout: "float | None" = 40,
-    compression: "str | int | None" = None,
-    **limits: int,
-) -> "Server":
-    """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
+def serve(
+    handler: "Callable[[Any], Awaitable[None]]", host: str, port: int, **options: "Any"
+) -> "Awaitable[Any]":
+    """Listen for clients: see ``aio_server.serve()``, which a client need not load."""
+    from .aio_server import serve
 
-    A connection is closed when its handler returns: with 1000, or with 1011 where it raised.
-    ``process_request(request)`` sees a request before the upgrade: it gives None to go on, or
-    ``(status, headers, body)`` for an HTTP response, the headers as pairs and the body as bytes or
-    an iterable of bytes. A client past ``max_clients`` gets HTTP 503. ``on_refused(ws, error)``
-    hears of each that got no WebSocket.
-
-    At most ``max_backlog`` bytes of broadcasts wait for a client; for one that is slower, the
-    oldest are dropped (``slow="drop"``), or it is closed with 1008 (``slow="close"``).
-
-    ``keepalive_timeout`` is as with ``connect()``. The other arguments, the error and the port
-    are as with ``microws.listen()``.
-    """
-    if slow not in ("drop", "close"):
-        raise ValueError('slow must be "drop" or "close"')
-    new_extension(compression)  # a wrong one is told at once
-
-    # Here, for a client has no use for it.
-    from .upgrade import ServerHandshake
-
-    def protocol() -> Protocol:
-        extension = new_extension(compression)
-        handshake = ServerHandshake(subprotocols, extension, process_request, server._is_full)
-        return Protocol(handshake, False, **limits)
-
-    server = Server(
-        handler,
-        listening_socket(host, port),
-        port,
-        protocol,
-        max_clients,
-        on_refused,
-        max_backlog if slow == "drop" else -max_backlog,
-        ssl,
-        handshake_timeout,
-        close_timeout,
-        keepalive_timeout,
-    )
-    return server
+    return serve(handler, host, port, **options)
 
 
 class WebSocket(Waiting, Connection):
@@ -198,12 +134,8 @@ class WebSocket(Waiting, Connection):
         self._receiving = False
         self._ended: Any = None
         self._heard: Any = 0  # when the last byte came, or somebody began to receive
+        self._keepalive_timeout: float | None = None
         self._keeper: Any = None
-        #: How many broadcasts were dropped because this client was too slow.
-        self.dropped = 0
-        self._backlog: list = []  # frames of broadcasts
-        self._waiting_bytes = 0
-        self._posting: Any = None
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
@@ -278,7 +210,11 @@ class WebSocket(Waiting, Connection):
         """
         if self._event == NOTHING:
             self._protocol.receive_into(None)
-            await self._receive(timeout)
+            if timeout is None:
+                await self._read()
+            else:
+                await self._read_within(timeout)
+        self._check_end()
         message = self._message()
         self._release()
         return message
@@ -292,10 +228,14 @@ class WebSocket(Waiting, Connection):
         if self._event == NOTHING:
             p.receive_into(buffer)
             try:
-                await self._receive(timeout)
+                if timeout is None:
+                    await self._read()
+                else:
+                    await self._read_within(timeout)
             finally:
                 if self._event == NOTHING:
                     p.receive_into(None)
+        self._check_end()
         n = p.stop - p.start
         if p.data is not buffer:
             if n > len(buffer):
@@ -338,12 +278,17 @@ class WebSocket(Waiting, Connection):
         if p.state == CLOSING:
             async with self._lock:
                 await self._flush()
-            if not self._receiving:
-                await self._run(self._await_close(), None)
         if self._receiving:
-            # The task that receives sees the end.
-            self._ended = asyncio.Event()
+            # The task that receives, or closes already, sees the end.
+            if not self._ended:
+                self._ended = asyncio.Event()
             await self._ended.wait()
+        elif p.state == CLOSING:
+            self._receiving = True
+            try:
+                await self._run(self._await_close(), None)
+            finally:
+                self._stop_receiving()
 
     def __aiter__(self) -> "WebSocket":
         return self
@@ -364,61 +309,72 @@ class WebSocket(Waiting, Connection):
 
     # Waiting
 
-    async def _receive(self, timeout: "float | None" = None) -> None:
-        """Read up to a message or a piece, left in ``_event``; raises where it all ends."""
+    async def _read_within(self, timeout: float) -> None:
+        try:
+            await _within(self._read(), timeout)
+        except Timeout:
+            if self._event == NOTHING:
+                raise
+
+    async def _read(self) -> None:
+        """Read up to a message, a piece or the end, left in ``_event``."""
         if self._receiving:
             raise WebSocketError("another task receives from this connection")
         self._receiving = True
         self._heard = ticks_ms()
+        if self._keepalive_timeout and not self._keeper:
+            self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
+        p = self._protocol
+        more = False
         try:
-            if timeout is None:
-                await self._read()
-            else:
+            while True:
+                event = p.parse()
+                if p.tx_start < p.tx_end and not self._lock.locked():
+                    try:
+                        async with self._lock:
+                            await self._flush()
+                    except WebSocketError:
+                        pass  # what the peer sent before it left is still to be read
+                if event != NOTHING:
+                    if event == ENDED:
+                        await self._finish()
+                    self._event = event
+                    return
                 try:
-                    await _within(self._read(), timeout)
-                except Timeout:
-                    if self._event == NOTHING:
-                        raise
+                    n = None
+                    if more:
+                        n = self._sock.readinto(p.get_buffer(), p.read_size)
+                        more = False  # between two reads the other tasks have their turn
+                    while n is None:
+                        await self._ready(READ)
+                        if self._sock is None:
+                            break  # another task closed it: the next event is ENDED
+                        n = self._sock.readinto(p.get_buffer(), p.read_size)
+                        more = n == p.read_size
+                except OSError:
+                    n = 0  # a reset ends the stream as well
+                if n is not None:
+                    self._heard = ticks_ms()
+                    p.buffer_updated(n)
         finally:
-            self._receiving = False
-            if self._ended:
-                self._ended.set()
+            self._stop_receiving()
+
+    def _stop_receiving(self) -> None:
+        self._receiving = False
+        if self._ended:
+            self._ended.set()
+
+    def _check_end(self) -> None:
         if self._event == ENDED:
             self._event = NOTHING
             raise self._protocol.closed_error()
 
-    async def _read(self) -> None:
-        p = self._protocol
-        more = False
-        while True:
-            event = p.parse()
-            if p.tx_start < p.tx_end and not self._lock.locked():
-                try:
-                    async with self._lock:
-                        await self._flush()
-                except WebSocketError:
-                    pass  # what the peer sent before it left is still to be read
-            if event != NOTHING:
-                if event == ENDED:
-                    await self._finish()
-                self._event = event
-                return
-            try:
-                n = None
-                if more:
-                    n = self._sock.readinto(p.get_buffer(), p.read_size)
-                    more = False  # between two reads the other tasks have their turn
-                while n is None:
-                    await self._ready(READ)
-                    if self._sock is None:
-                        break  # another task closed it: the next event is ENDED
-                    n = self._sock.readinto(p.get_buffer(), p.read_size)
-                    more = n == p.read_size
-            except OSError:
-                n = 0  # a reset ends the stream as well
-            if n is not None:
-                self._heard = ticks_ms()
-                p.buffer_updated(n)
+    async def _keep_alive(self, period: float) -> None:
+        # Only while somebody receives: whom nobody holds any more, this would hold for ever.
+        while self._receiving:
+            await asyncio.sleep(period)
+            self._beat(int(period * 1000))
+        self._keeper = None
 
     def _beat(self, period_ms: int) -> None:
         """Ping a peer that is silent for a period, drop one that is for three."""
@@ -457,57 +413,6 @@ class WebSocket(Waiting, Connection):
             if p.is_sending():
                 self._shut()  # cancelled with half a frame out
             raise
-
-    def _post(self, frame: bytes, max_backlog: int) -> bool:
-        """Send a frame without waiting; what the network does not take goes to the backlog.
-
-        False where nothing is sent any more. A negative bound closes whoever is slower.
-        """
-        p = self._protocol
-        if p.state != OPEN:
-            return False
-        backlog = self._backlog
-        busy = backlog or self._fragmenting or self._lock.locked() or p.data_to_send()
-        if not busy:
-            try:
-                n = self._sock.write(frame, 0, len(frame)) or 0
-            except OSError:
-                p.mute()
-                return False
-            if n < len(frame):
-                p.queue(memoryview(frame)[n:])
-                self._post_later()
-            return True
-        backlog.append(frame)
-        self._waiting_bytes += len(frame)
-        while self._waiting_bytes > abs(max_backlog):
-            if max_backlog < 0:
-                self._posting = asyncio.create_task(self.close(1008, "too slow"))
-                return False
-            self.dropped += 1
-            self._waiting_bytes -= len(backlog.pop(0))
-        self._post_later()
-        return True
-
-    def _post_later(self) -> None:
-        if self._posting is None or self._posting.done():
-            self._posting = asyncio.create_task(self._post_backlog())
-
-    async def _post_backlog(self) -> None:
-        try:
-            while True:
-                await self._turn()
-                try:
-                    await self._flush()
-                    if not self._backlog or self._protocol.state != OPEN:
-                        return
-                    frame = self._backlog.pop(0)
-                    self._waiting_bytes -= len(frame)
-                    self._protocol.queue(frame)
-                finally:
-                    self._lock.release()
-        except WebSocketError:
-            pass  # whoever receives from this connection is told
 
     async def _run(
         self, steps: "Any", timeout: "float | None", idle: "float | None" = None
@@ -567,148 +472,11 @@ class _Pieces:
             elif ws._event == NOTHING:
                 ws._event = p.receive_into(self._buffer, True)
             if ws._event == NOTHING:
-                await ws._receive()
+                await ws._read()
+            ws._check_end()
             self._event = ws._event
             ws._event = NOTHING
             if p.stop > p.start or (self._copy and self._event == MESSAGE):
                 return ws._message() if self._copy else memoryview(p.data)[p.start : p.stop]
         ws._release()
         raise StopAsyncIteration
-
-
-class Server(Waiting):
-    """A listening server; ``serve()`` makes it. ``async with`` closes it at the end."""
-
-    def __init__(
-        self,
-        handler: "Callable[[WebSocket], Awaitable[None]]",
-        sock: "Any",
-        port: int,
-        protocol: "Callable[[], Protocol]",
-        max_clients: int,
-        on_refused: "Callable[[WebSocket, Exception], None] | None",
-        max_backlog: int,
-        ssl: "Any",
-        handshake_timeout: float,
-        close_timeout: float,
-        keepalive_timeout: "float | None",
-    ) -> None:
-        super().__init__(sock)
-        #: The port that it listens on.
-        self.port = local_port(sock, port)
-        #: The connections that are open.
-        self.clients: set[WebSocket] = set()
-        self._handler = handler
-        self._new_protocol = protocol
-        self._max_clients = max_clients
-        self._on_refused = on_refused
-        self._max_backlog = max_backlog
-        self._ssl = ssl
-        self._handshake_timeout = handshake_timeout
-        self._close_timeout = close_timeout
-        self._tasks: set = set()
-        self._idle = asyncio.Event()
-        self._keepalive_timeout = keepalive_timeout
-        self._keeper: Any = None
-        self._start(self._accept_all())
-
-    def broadcast(
-        self, message: "Any", text: "bool | None" = None, skip: "WebSocket | None" = None
-    ) -> int:
-        """Send to every client but ``skip``, without waiting; gives their number.
-
-        The frame is built once. ``TypeError`` or ``ValueError`` if it is no message.
-        """
-        frame = None
-        count = 0
-        for ws in list(self.clients):
-            if ws is skip:
-                continue
-            if frame is None:
-                data = ws._payload(message, text)
-                if data is None:
-                    raise TypeError("a broadcast message is str or bytes-like")
-                frame = build_frame(ws._opcode, data)
-            count += ws._post(frame, self._max_backlog)
-        return count
-
-    def close(self) -> None:
-        """Stop listening and close the connections with 1001 (going away)."""
-        if self._sock is None:
-            return
-        self._wake(0)
-        self._sock.close()
-        self._sock = None
-        for ws in list(self.clients):
-            self._start(ws.close(1001))
-
-    async def wait_closed(self) -> None:
-        """Wait until every connection is closed and its handler has returned."""
-        while self._tasks:
-            self._idle.clear()
-            await self._idle.wait()
-
-    async def __aenter__(self) -> "Server":
-        return self
-
-    async def __aexit__(self, *exc: "Any") -> None:
-        self.close()
-        await self.wait_closed()
-
-    def _is_full(self) -> bool:
-        return len(self.clients) >= self._max_clients
-
-    def _start(self, coroutine: "Any") -> None:
-        self._tasks.add(asyncio.create_task(self._tidily(coroutine)))
-
-    async def _tidily(self, coroutine: "Any") -> None:
-        try:
-            await coroutine
-        finally:
-            self._tasks.discard(asyncio.current_task())
-            if not self._tasks:
-                self._idle.set()
-
-    async def _accept_all(self) -> None:
-        while self._sock is not None:
-            await self._ready(READ)
-            if self._sock is None:
-                return
-            try:
-                sock, address = self._sock.accept()
-            except OSError:
-                # Gone before its turn, or the board is out of sockets: others get a chance.
-                await asyncio.sleep(0.05)
-                continue
-            if len(self._tasks) > 2 * self._max_clients:
-                sock.close()  # not even room to say no
-                continue
-            self._start(self._client(sock, address))
-
-    async def _client(self, sock: "Any", address: "Any") -> None:
-        ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
-        try:
-            await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
-        except (OSError, WebSocketError) as error:
-            await ws._finish()
-            if self._on_refused:
-                self._on_refused(ws, error)
-            return
-        except BaseException:
-            ws._shut()
-            raise
-        code = 1013
-        try:
-            if not self._is_full():  # some handshakes may have ended together
-                self.clients.add(ws)
-                if self._keepalive_timeout and (self._keeper is None or self._keeper.done()):
-                    alive = _keep_alive(self.clients, self._keepalive_timeout)
-                    self._keeper = asyncio.create_task(alive)
-                code = 1011
-                await self._handler(ws)
-                code = 1000
-        except WebSocketError:
-            code = 1000  # the peer's doing, or the handler let its own mistake in a call pass
-        finally:
-            self.clients.discard(ws)
-            await ws.close(code)

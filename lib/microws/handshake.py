@@ -159,7 +159,7 @@ class ClientHandshake:
             if not is_token(name) or [c for c in value if c < " " and c != "\t"]:
                 raise ValueError("malformed header " + repr(name))
             lines.append(name + ": " + value)
-        self.request = build_head(lines)
+        self.request: bytes | None = build_head(lines)
 
     def respond(self, head: bytes) -> "bytes | None":
         """Check the response; there is nothing to answer. Raises ``HandshakeError``."""

@@ -514,6 +514,8 @@ class Protocol:
         if response:
             self.queue(response)
         self._head = None
+        if self.client:
+            self.handshake.request = None  # memory that nobody needs any more
         self.state = OPEN
         return OPENED
 

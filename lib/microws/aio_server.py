@@ -1,0 +1,277 @@
+"""The asyncio front's server; reached as ``aio.serve()``."""
+
+import asyncio
+
+from ._compat import READ, local_port
+from .aio import Waiting, WebSocket
+from .errors import WebSocketError
+from .frames import build_frame
+from .protocol import OPEN, Protocol
+from .transport import listening_socket, new_extension
+from .upgrade import ServerHandshake
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import Any
+
+    from .upgrade import Request
+
+
+async def serve(
+    handler: "Callable[[WebSocket], Awaitable[None]]",
+    host: str,
+    port: int,
+    max_clients: int = 8,
+    subprotocols: "Iterable[str]" = (),
+    process_request: "Callable[[Request], Any] | None" = None,
+    on_refused: "Callable[[WebSocket, Exception], None] | None" = None,
+    max_backlog: int = 4096,
+    slow: str = "drop",
+    ssl: "Any" = None,
+    handshake_timeout: float = 10,
+    close_timeout: float = 10,
+    keepalive_timeout: "float | None" = 40,
+    compression: "str | int | None" = None,
+    **limits: int,
+) -> "Server":
+    """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
+
+    A connection is closed when its handler returns: with 1000, or with 1011 where it raised.
+    ``process_request(request)`` sees a request before the upgrade: it gives None to go on, or
+    ``(status, headers, body)`` for an HTTP response, the headers as pairs and the body as bytes or
+    an iterable of bytes. A client past ``max_clients`` gets HTTP 503. ``on_refused(ws, error)``
+    hears of each that got no WebSocket.
+
+    At most ``max_backlog`` bytes of broadcasts wait for a client; for one that is slower, the
+    oldest are dropped (``slow="drop"``), or it is closed with 1008 (``slow="close"``).
+
+    ``keepalive_timeout`` is as with ``connect()``. The other arguments, the error and the port
+    are as with ``microws.listen()``.
+    """
+    if slow not in ("drop", "close"):
+        raise ValueError('slow must be "drop" or "close"')
+    new_extension(compression)  # a wrong one is told at once
+
+    def protocol() -> Protocol:
+        extension = new_extension(compression)
+        handshake = ServerHandshake(subprotocols, extension, process_request, server._is_full)
+        return Protocol(handshake, False, **limits)
+
+    server = Server(
+        handler,
+        listening_socket(host, port),
+        port,
+        protocol,
+        max_clients,
+        on_refused,
+        max_backlog if slow == "drop" else -max_backlog,
+        ssl,
+        handshake_timeout,
+        close_timeout,
+        keepalive_timeout,
+    )
+    return server
+
+
+class Client(WebSocket):
+    """The server's end of a connection, with a backlog of broadcasts."""
+
+    def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any") -> None:
+        super().__init__(protocol, close_timeout, sock)
+        #: How many broadcasts were dropped because this client was too slow.
+        self.dropped = 0
+        self._backlog: list = []  # frames of broadcasts
+        self._waiting_bytes = 0
+        self._posting: Any = None
+
+    def _post(self, frame: bytes, max_backlog: int) -> bool:
+        """Send a frame without waiting; what the network does not take goes to the backlog.
+
+        False where nothing is sent any more. A negative bound closes whoever is slower.
+        """
+        p = self._protocol
+        if p.state != OPEN:
+            return False
+        backlog = self._backlog
+        busy = backlog or self._fragmenting or self._lock.locked() or p.data_to_send()
+        if not busy:
+            try:
+                n = self._sock.write(frame, 0, len(frame)) or 0
+            except OSError:
+                p.mute()
+                return False
+            if n < len(frame):
+                p.queue(memoryview(frame)[n:])
+                self._post_later()
+            return True
+        backlog.append(frame)
+        self._waiting_bytes += len(frame)
+        while self._waiting_bytes > abs(max_backlog):
+            if max_backlog < 0:
+                self._posting = asyncio.create_task(self.close(1008, "too slow"))
+                return False
+            self.dropped += 1
+            self._waiting_bytes -= len(backlog.pop(0))
+        self._post_later()
+        return True
+
+    def _post_later(self) -> None:
+        if self._posting is None or self._posting.done():
+            self._posting = asyncio.create_task(self._post_backlog())
+
+    async def _post_backlog(self) -> None:
+        try:
+            while True:
+                await self._turn()
+                try:
+                    await self._flush()
+                    if not self._backlog or self._protocol.state != OPEN:
+                        return
+                    frame = self._backlog.pop(0)
+                    self._waiting_bytes -= len(frame)
+                    self._protocol.queue(frame)
+                finally:
+                    self._lock.release()
+        except WebSocketError:
+            pass  # whoever receives from this connection is told
+
+
+class Server(Waiting):
+    """A listening server; ``serve()`` makes it. ``async with`` closes it at the end."""
+
+    def __init__(
+        self,
+        handler: "Callable[[WebSocket], Awaitable[None]]",
+        sock: "Any",
+        port: int,
+        protocol: "Callable[[], Protocol]",
+        max_clients: int,
+        on_refused: "Callable[[WebSocket, Exception], None] | None",
+        max_backlog: int,
+        ssl: "Any",
+        handshake_timeout: float,
+        close_timeout: float,
+        keepalive_timeout: "float | None",
+    ) -> None:
+        super().__init__(sock)
+        #: The port that it listens on.
+        self.port = local_port(sock, port)
+        #: The connections that are open.
+        self.clients: set[Client] = set()
+        self._handler = handler
+        self._new_protocol = protocol
+        self._max_clients = max_clients
+        self._on_refused = on_refused
+        self._max_backlog = max_backlog
+        self._ssl = ssl
+        self._handshake_timeout = handshake_timeout
+        self._close_timeout = close_timeout
+        self._tasks: set = set()
+        self._idle = asyncio.Event()
+        self._keepalive_timeout = keepalive_timeout
+        self._keeper: Any = None
+        self._accepting = asyncio.create_task(self._accept_all())
+        self._closing: list = []
+
+    def broadcast(
+        self, message: "Any", text: "bool | None" = None, skip: "WebSocket | None" = None
+    ) -> int:
+        """Send to every client but ``skip``, without waiting; gives their number.
+
+        The frame is built once. ``TypeError`` or ``ValueError`` if it is no message.
+        """
+        frame = None
+        count = 0
+        for ws in list(self.clients):
+            if ws is skip:
+                continue
+            if frame is None:
+                data = ws._payload(message, text)
+                if data is None:
+                    raise TypeError("a broadcast message is str or bytes-like")
+                frame = build_frame(ws._opcode, data)
+            count += ws._post(frame, self._max_backlog)
+        return count
+
+    def close(self) -> None:
+        """Stop listening and close the connections with 1001 (going away)."""
+        if self._sock is None:
+            return
+        self._wake(0)
+        self._sock.close()
+        self._sock = None
+        if self._keeper:
+            self._keeper.cancel()
+        self._closing = [asyncio.create_task(ws.close(1001)) for ws in self.clients]
+
+    async def wait_closed(self) -> None:
+        """Wait until every connection is closed and its handler has returned."""
+        while self._tasks:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def __aenter__(self) -> "Server":
+        return self
+
+    async def __aexit__(self, *exc: "Any") -> None:
+        self.close()
+        await self.wait_closed()
+
+    def _is_full(self) -> bool:
+        return len(self.clients) >= self._max_clients
+
+    async def _keep_alive(self, period: float) -> None:
+        while self.clients:
+            await asyncio.sleep(period)
+            for ws in list(self.clients):
+                ws._beat(int(period * 1000))
+
+    async def _accept_all(self) -> None:
+        while self._sock is not None:
+            await self._ready(READ)
+            if self._sock is None:
+                return
+            try:
+                sock, address = self._sock.accept()
+            except OSError:
+                # Gone before its turn, or the board is out of sockets: others get a chance.
+                await asyncio.sleep(0.05)
+                continue
+            if len(self._tasks) >= 2 * self._max_clients:
+                sock.close()  # not even room to say no
+                continue
+            self._tasks.add(asyncio.create_task(self._client(sock, address)))
+
+    async def _client(self, sock: "Any", address: "Any") -> None:
+        ws = None
+        code = 1000
+        try:
+            ws = Client(self._new_protocol(), self._close_timeout, sock)
+            try:
+                await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
+            except (OSError, WebSocketError) as error:
+                await ws._finish()
+                if self._on_refused:
+                    self._on_refused(ws, error)
+                return
+            if self._is_full():  # some handshakes have ended together
+                code = 1013
+                return
+            self.clients.add(ws)
+            if self._keepalive_timeout and (self._keeper is None or self._keeper.done()):
+                self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
+            code = 1011
+            await self._handler(ws)
+            code = 1000
+        except WebSocketError:
+            code = 1000  # the peer's doing, or the handler let its own mistake in a call pass
+        finally:
+            if ws is None:
+                sock.close()  # no memory for it
+            else:
+                self.clients.discard(ws)
+                await ws.close(code)
+            self._tasks.discard(asyncio.current_task())
+            if not self._tasks:
+                self._idle.set()
