@@ -201,13 +201,14 @@ class Server(Waiting):
         self._wake(0)
         self._sock.close()
         self._sock = None
+        self._idle.set()
         if self._keeper:
             self._keeper.cancel()
         self._closing = [asyncio.create_task(ws.close(1001)) for ws in self.clients]
 
     async def wait_closed(self) -> None:
-        """Wait until every connection is closed and its handler has returned."""
-        while self._tasks:
+        """Wait until ``close()`` is called, and every handler has returned."""
+        while self._sock is not None or self._tasks:
             self._idle.clear()
             await self._idle.wait()
 
