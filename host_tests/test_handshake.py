@@ -8,7 +8,11 @@ import pytest
 from microws import handshake
 from microws.errors import HandshakeError
 from microws.handshake import ClientHandshake, accept_key, parse_url
-from microws.protocol import CLOSED, NOTHING, OPEN, OPENED, Protocol
+from microws.protocol import _CLOSED as CLOSED
+from microws.protocol import _NOTHING as NOTHING
+from microws.protocol import _OPEN as OPEN
+from microws.protocol import _OPENED as OPENED
+from microws.protocol import Protocol
 from microws.upgrade import ServerHandshake
 
 # RFC 6455 §1.3
@@ -482,10 +486,12 @@ def splits(n):
 
 def test_client_reads_the_response_in_any_pieces(client):
     data = head(RESPONSE) + b"\r\n\r\n"
+    request = client.request
     for cuts in splits(len(data)):
         client.subprotocol = None
+        client.request = request
         p = Protocol(client, True)
-        assert opened(p, data, cuts) == ([OPENED], client.request)
+        assert opened(p, data, cuts) == ([OPENED], request)
         assert (p.state, client.subprotocol) == (OPEN, "chat")
 
 

@@ -6,7 +6,7 @@ import zlib
 import pytest
 from microws.handshake import ClientHandshake
 from microws.permessage_deflate import Deflate
-from microws.protocol import CLOSED
+from microws.protocol import _CLOSED as CLOSED
 from microws.upgrade import ServerHandshake
 from mock_socket import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
 from test_protocol import INTO, OWN, PIECEWISE, Front, Handshake, failed

@@ -2,17 +2,24 @@
 
 import asyncio
 
-from ._compat import MICROPYTHON, READ, WRITE, ticks_diff, ticks_ms
+from ._compat import MICROPYTHON, READ, WRITE, const, ticks_diff, ticks_ms
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake
-from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, OPEN, Protocol
+from .protocol import Protocol
 from .transport import Connection, new_extension
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any
 
+
+# As in protocol.py: a board cannot import a private constant.
+_CLOSING = const(2)
+_ENDED = const(4)
+_MESSAGE = const(1)
+_NOTHING = const(0)
+_OPEN = const(1)
 
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
@@ -130,7 +137,7 @@ class WebSocket(Waiting, Connection):
         Connection.__init__(self, protocol, close_timeout, sock)
         self._lock = asyncio.Lock()  # held while a frame is on its way out
         self._fragmenting: Any = None  # set at the end of a message that goes in fragments
-        self._event = NOTHING  # what the protocol gave and nobody has taken yet
+        self._event = _NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._ended: Any = None
         self._heard: Any = 0  # when the last byte came, or somebody began to receive
@@ -208,7 +215,7 @@ class WebSocket(Waiting, Connection):
 
         After a ``Timeout`` or a cancellation nothing is lost: a later call goes on.
         """
-        if self._event == NOTHING:
+        if self._event == _NOTHING:
             self._protocol.receive_into(None)
             if timeout is None:
                 await self._read()
@@ -225,7 +232,7 @@ class WebSocket(Waiting, Connection):
         ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009.
         """
         p = self._protocol
-        if self._event == NOTHING:
+        if self._event == _NOTHING:
             p.receive_into(buffer)
             try:
                 if timeout is None:
@@ -233,7 +240,7 @@ class WebSocket(Waiting, Connection):
                 else:
                     await self._read_within(timeout)
             finally:
-                if self._event == NOTHING:
+                if self._event == _NOTHING:
                     p.receive_into(None)
         self._check_end()
         n = p.stop - p.start
@@ -275,7 +282,7 @@ class WebSocket(Waiting, Connection):
 
     async def _closing(self) -> None:
         p = self._protocol
-        if p.state == CLOSING:
+        if p.state == _CLOSING:
             async with self._lock:
                 await self._flush()
         if self._receiving:
@@ -283,7 +290,7 @@ class WebSocket(Waiting, Connection):
             if not self._ended:
                 self._ended = asyncio.Event()
             await self._ended.wait()
-        elif p.state == CLOSING:
+        elif p.state == _CLOSING:
             self._receiving = True
             try:
                 await self._run(self._await_close(), None)
@@ -313,7 +320,7 @@ class WebSocket(Waiting, Connection):
         try:
             await _within(self._read(), timeout)
         except Timeout:
-            if self._event == NOTHING:
+            if self._event == _NOTHING:
                 raise
 
     async def _read(self) -> None:
@@ -335,8 +342,8 @@ class WebSocket(Waiting, Connection):
                             await self._flush()
                     except WebSocketError:
                         pass  # what the peer sent before it left is still to be read
-                if event != NOTHING:
-                    if event == ENDED:
+                if event != _NOTHING:
+                    if event == _ENDED:
                         await self._finish()
                     self._event = event
                     return
@@ -348,7 +355,7 @@ class WebSocket(Waiting, Connection):
                     while n is None:
                         await self._ready(READ)
                         if self._sock is None:
-                            break  # another task closed it: the next event is ENDED
+                            break  # another task closed it: the next event is _ENDED
                         n = self._sock.readinto(p.get_buffer(), p.read_size)
                         more = n == p.read_size
                 except OSError:
@@ -365,8 +372,8 @@ class WebSocket(Waiting, Connection):
             self._ended.set()
 
     def _check_end(self) -> None:
-        if self._event == ENDED:
-            self._event = NOTHING
+        if self._event == _ENDED:
+            self._event = _NOTHING
             raise self._protocol.closed_error()
 
     async def _keep_alive(self, period: float) -> None:
@@ -384,7 +391,7 @@ class WebSocket(Waiting, Connection):
         silence = ticks_diff(ticks_ms(), self._heard)
         if silence >= 3 * period_ms:
             self._shut()
-        elif silence >= period_ms and p.state == OPEN and not p.data_to_send():
+        elif silence >= period_ms and p.state == _OPEN and not p.data_to_send():
             p.ping()
             try:
                 p.sent(self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start) or 0)
@@ -392,7 +399,7 @@ class WebSocket(Waiting, Connection):
                 self._shut()
 
     def _release(self) -> None:
-        self._event = NOTHING
+        self._event = _NOTHING
         self._protocol.release()
 
     async def _flush(self) -> None:
@@ -466,17 +473,17 @@ class _Pieces:
     async def __anext__(self) -> "Any":
         ws = self._ws
         p = ws._protocol
-        while self._event != MESSAGE:
+        while self._event != _MESSAGE:
             if self._event >= 0:
                 p.next_piece()
-            elif ws._event == NOTHING:
+            elif ws._event == _NOTHING:
                 ws._event = p.receive_into(self._buffer, True)
-            if ws._event == NOTHING:
+            if ws._event == _NOTHING:
                 await ws._read()
             ws._check_end()
             self._event = ws._event
-            ws._event = NOTHING
-            if p.stop > p.start or (self._copy and self._event == MESSAGE):
+            ws._event = _NOTHING
+            if p.stop > p.start or (self._copy and self._event == _MESSAGE):
                 return ws._message() if self._copy else memoryview(p.data)[p.start : p.stop]
         ws._release()
         raise StopAsyncIteration

@@ -2,20 +2,24 @@
 
 import asyncio
 
-from ._compat import READ, local_port
+from ._compat import READ, const, local_port
 from .aio import Waiting, WebSocket
 from .errors import WebSocketError
-from .frames import build_frame
-from .protocol import OPEN, Protocol
+from .frames import put_header
+from .protocol import Protocol
 from .transport import listening_socket, new_extension
 from .upgrade import ServerHandshake
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import Any
 
     from .upgrade import Request
+
+
+# As in protocol.py: a board cannot import a private constant.
+_OPEN = const(1)
 
 
 async def serve(
@@ -91,7 +95,7 @@ class Client(WebSocket):
         False where nothing is sent any more. A negative bound closes whoever is slower.
         """
         p = self._protocol
-        if p.state != OPEN:
+        if p.state != _OPEN:
             return False
         backlog = self._backlog
         busy = backlog or self._fragmenting or self._lock.locked() or p.data_to_send()
@@ -126,7 +130,7 @@ class Client(WebSocket):
                 await self._turn()
                 try:
                     await self._flush()
-                    if not self._backlog or self._protocol.state != OPEN:
+                    if not self._backlog or self._protocol.state != _OPEN:
                         return
                     frame = self._backlog.pop(0)
                     self._waiting_bytes -= len(frame)
@@ -190,7 +194,7 @@ class Server(Waiting):
                 data = ws._payload(message, text)
                 if data is None:
                     raise TypeError("a broadcast message is str or bytes-like")
-                frame = build_frame(ws._opcode, data)
+                frame = _build_frame(ws._opcode, data)
             count += ws._post(frame, self._max_backlog)
         return count
 
@@ -276,3 +280,10 @@ class Server(Waiting):
             self._tasks.discard(asyncio.current_task())
             if not self._tasks:
                 self._idle.set()
+
+
+def _build_frame(opcode: int, payload) -> bytes:
+    """A whole unmasked frame, to be sent to several clients."""
+    frame = bytearray(10 + len(payload))
+    at = put_header(frame, 0, 0x80 | opcode, len(payload), 0)
+    return bytes(memoryview(frame)[:at]) + payload

@@ -20,29 +20,26 @@ class HandshakeError(WebSocketError):
         self.status = status
 
 
-class ProtocolError(WebSocketError):
+class _Closed(WebSocketError):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class ProtocolError(_Closed):
     """The peer broke a rule or struck a bound, and this side failed the connection (§7.1.7).
 
     ``code`` is the close code that was sent: 1002, 1007, 1008, 1009 or 1011 (§7.4.1).
     """
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
 
-
-class ConnectionClosed(WebSocketError):
+class ConnectionClosed(_Closed):
     """The connection is closed.
 
     ``code`` and ``reason`` are those of the peer's Close frame; 1005 stands for a Close frame
     without a code and 1006 for a connection that ended without a Close frame (§7.1.5).
     """
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
 
 
 class Timeout(OSError):

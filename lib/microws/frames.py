@@ -5,26 +5,6 @@ byte 1   MASK, length (7 bits: up to 125, or 126: two more bytes, or 127: eight 
 then     the longer length, and the masking key if MASK is set
 """
 
-from ._compat import const
-
-CONTINUATION = const(0)
-TEXT = const(1)
-BINARY = const(2)
-CLOSE = const(8)
-PING = const(9)
-PONG = const(10)
-
-NORMAL_CLOSURE = const(1000)
-PROTOCOL_ERROR = const(1002)
-NO_STATUS = const(1005)
-ABNORMAL_CLOSURE = const(1006)
-INVALID_DATA = const(1007)
-POLICY_VIOLATION = const(1008)
-MESSAGE_TOO_BIG = const(1009)
-INTERNAL_ERROR = const(1011)
-
-MAX_CONTROL = const(125)  # bytes of payload in a control frame, §5.5
-
 
 def header_size(byte1: int) -> int:
     """The bytes in a header whose second byte is ``byte1``."""
@@ -47,7 +27,7 @@ def header_error(byte0: int, byte1: int, mask_bit: int) -> "str | None":
     if opcode >= 8:
         if not byte0 & 0x80:
             return "control frame fragmented"
-        if byte1 & 0x7F > MAX_CONTROL:
+        if byte1 & 0x7F > 125:  # §5.5
             return "control frame too long"
     return None
 
@@ -83,13 +63,6 @@ def put_header(buffer, at: int, byte0: int, length: int, mask_bit: int) -> int:
         buffer[at - i] = length & 0xFF
         length >>= 8
     return at
-
-
-def build_frame(opcode: int, payload) -> bytes:
-    """A whole unmasked frame, to be sent to several clients."""
-    frame = bytearray(10 + len(payload))
-    at = put_header(frame, 0, 0x80 | opcode, len(payload), 0)
-    return bytes(memoryview(frame)[:at]) + payload
 
 
 def close_code_allowed(code: int) -> bool:

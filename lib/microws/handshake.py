@@ -5,10 +5,11 @@ server's in ``upgrade`` shares with it.
 from binascii import b2a_base64
 from os import urandom
 
+from ._compat import const
 from .errors import HandshakeError
 from .sha1 import sha1
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
@@ -26,37 +27,33 @@ def parse_url(url: str) -> "tuple[bool, str, int, str]":
     """``(secure, host, port, path)`` of a ws:// or wss:// URL (§3), or ``ValueError``."""
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
-    if scheme not in ("ws", "wss"):
-        raise ValueError("url must begin with ws:// or wss://: " + url)
-    if "#" in rest:
-        raise ValueError("url must have no fragment (#): " + url)
-    if not is_visible(rest):
-        raise ValueError("url must be ASCII without spaces: " + repr(url))
     # The authority ends at the first slash or question mark.
     end = len(rest)
     for mark in "/?":
         at = rest.find(mark)
         if 0 <= at < end:
             end = at
-    authority = rest[:end]
+    host = rest[:end]
     path = rest[end:]
     if not path.startswith("/"):
         path = "/" + path
-    if "@" in authority:
-        raise ValueError("url must have no user name")
-    if authority.startswith("["):
-        host, bracket, port = authority[1:].partition("]")
+    if host.startswith("["):
+        host, bracket, port = host[1:].partition("]")
         valid = bracket and port[:1] in ("", ":")
         port = port[1:]
     else:
-        host, _, port = authority.partition(":")
+        host, _, port = host.partition(":")
         valid = ":" not in port
-    if not (valid and host):
-        raise ValueError("url must name a host: " + url)
-    if not port:
-        return scheme == "wss", host, 443 if scheme == "wss" else 80, path
-    if not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError("port in url must be 1 to 65535: " + url)
+    port = port or ("443" if scheme == "wss" else "80")
+    valid = valid and host and port.isdigit() and 0 < int(port) < 65536
+    if (
+        not valid
+        or scheme not in ("ws", "wss")
+        or "#" in rest
+        or "@" in host
+        or (not is_visible(rest))
+    ):
+        raise ValueError("url must be ws[s]://host[:port][/path] without user or #: " + repr(url))
     return scheme == "wss", host, int(port), path
 
 
@@ -176,18 +173,21 @@ class ClientHandshake:
             raise HandshakeError("the server answered %d %s" % (status, phrase), status)
         if version == "HTTP/1.0":
             raise HandshakeError("the server speaks HTTP/1.0", status)
+        wrong = ""
         if headers.get("upgrade", "").lower() != "websocket":
-            raise HandshakeError("no Upgrade: websocket in the response", status)
-        if not has_token(headers.get("connection", ""), "upgrade"):
-            raise HandshakeError("no Connection: Upgrade in the response", status)
-        if headers.get("sec-websocket-accept") != accept_key(self._key):
-            raise HandshakeError("wrong Sec-WebSocket-Accept in the response", status)
+            wrong = "Upgrade"
+        elif not has_token(headers.get("connection", ""), "upgrade"):
+            wrong = "Connection"
+        elif headers.get("sec-websocket-accept") != accept_key(self._key):
+            wrong = "Sec-WebSocket-Accept"
         chosen = headers.get("sec-websocket-extensions")
         if chosen:
             if self._extension is None or not self._extension.accepted(chosen):
-                raise HandshakeError("the server chose an extension that was not offered", status)
+                wrong = "Sec-WebSocket-Extensions"
             self.extension = self._extension
         self.subprotocol = headers.get("sec-websocket-protocol")
         if self.subprotocol is not None and self.subprotocol not in self._offered:
-            raise HandshakeError("the server chose a subprotocol that was not offered", status)
+            wrong = "Sec-WebSocket-Protocol"
+        if wrong:
+            raise HandshakeError("wrong " + wrong + " in the response", status)
         return None

@@ -3,14 +3,14 @@
 import select
 from time import sleep
 
-from ._compat import READ, local_port, ticks_diff, ticks_ms
+from ._compat import READ, const, local_port, ticks_diff, ticks_ms
 from .errors import Timeout, WebSocketError
 from .protocol import Protocol
 from .sync import WebSocket
 from .transport import listening_socket, new_extension
 from .upgrade import ServerHandshake
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any

@@ -7,9 +7,9 @@ window between two messages. While a message is inflated it takes the window (2 
 
 import io
 
-from ._compat import MICROPYTHON
+from ._compat import MICROPYTHON, const
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
 

@@ -24,22 +24,22 @@ from .frames import (
 from .mask import ZERO, apply_mask, new_key
 from .utf8 import begun, encode, validate
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
 
 # State
-CONNECTING = const(0)
-OPEN = const(1)
-CLOSING = const(2)  # a Close frame was sent, the peer's has not come
-CLOSED = const(3)  # nothing more is parsed; what waits in tx may still be sent
+_CONNECTING = const(0)
+_OPEN = const(1)
+_CLOSING = const(2)  # a Close frame was sent, the peer's has not come
+_CLOSED = const(3)  # nothing more is parsed; what waits in tx may still be sent
 
 # Events
-NOTHING = const(0)  # all that was read is consumed
-MESSAGE = const(1)  # a message is complete: data[start:stop]
-PIECE = const(2)  # a piece of a message, likewise
-OPENED = const(3)
-ENDED = const(4)  # the state is CLOSED
+_NOTHING = const(0)  # all that was read is consumed
+_MESSAGE = const(1)  # a message is complete: data[start:stop]
+_PIECE = const(2)  # a piece of a message, likewise
+_OPENED = const(3)
+_ENDED = const(4)  # the state is CLOSED
 
 _TEXT = const(1)
 _CLOSE = const(8)
@@ -70,7 +70,7 @@ class Protocol:
     ) -> None:
         if read_size < 131:
             raise ValueError("read_size must be at least 131, for a whole control frame")
-        self.state = CONNECTING
+        self.state = _CONNECTING
         self.handshake = handshake
         self.client = client
         self.close_code: int | None = None
@@ -119,7 +119,7 @@ class Protocol:
         self._out: Any = None  # the payload that goes through tx in pieces
         self._out_at = 0
         self._out_key = bytearray(4)
-        self._mute = False
+        self.is_mute = False
         self._later: list = []  # control frames that wait for the end of a frame, or for room
         self.begin()
 
@@ -149,17 +149,17 @@ class Protocol:
 
     def mute(self) -> None:
         """The network takes nothing more; what has come, and a Close among it, still counts."""
-        self._mute = True
+        self.is_mute = True
         self.tx_start = self.tx_end = 0
         self._out = None
         self._later = []
 
     def _drop(self) -> int:
-        self.state = CLOSED
+        self.state = _CLOSED
         if self.close_code is None:
             self.close_code = 1006
         self._target = self.data = self._head = self._inflater = None
-        return ENDED
+        return _ENDED
 
     # Receiving
 
@@ -181,7 +181,7 @@ class Protocol:
         if left < 0:
             self.read_size = self._next_read
             return rx
-        if left >= len(rx) and not self._skip and self.state == OPEN:
+        if left >= len(rx) and not self._skip and self.state == _OPEN:
             at = self._at
             data = self.data
             if at == 0 or self._target is None or left >= _VIEW:
@@ -195,7 +195,7 @@ class Protocol:
     def buffer_updated(self, n: int) -> None:
         """``n`` bytes were read to what ``get_buffer()`` gave; 0 is the end of the stream."""
         if n == 0:
-            if self.state == CONNECTING:
+            if self.state == _CONNECTING:
                 self.error = HandshakeError("the connection ended before the handshake was done")
             self._drop()
         elif self._direct:
@@ -207,13 +207,13 @@ class Protocol:
         """Send the next message to ``target``, or, where it is None, to memory of its own.
 
         To be called before ``parse()``. What has come of a message that is not complete goes
-        along: piecewise, where ``target`` is of four bytes at least, as the event PIECE that
+        along: piecewise, where ``target`` is of four bytes at least, as the event _PIECE that
         this gives. A message that was begun piecewise and is not wanted any more is skipped.
         """
         if piecewise and len(target) < 4:
             raise ValueError("a buffer for pieces must have at least 4 bytes")
         self._inflater = None
-        if self._partial and not self._skip and self.state == OPEN:
+        if self._partial and not self._skip and self.state == _OPEN:
             at = self._at
             if self._compressed or (target is self._target and not self._piecewise):
                 pass  # compressed, it is collected first, and inflated to where it is wanted then
@@ -235,12 +235,12 @@ class Protocol:
                 self.data = new
         self._target = target
         self._piecewise = piecewise
-        return NOTHING
+        return _NOTHING
 
     def _piece(self) -> int:
         self.start = 0
         self.stop = self._at - begun(self._utf8)
-        return PIECE
+        return _PIECE
 
     def next_piece(self) -> None:
         """The piece that was given is used; a character that it cut goes to the next one."""
@@ -255,17 +255,17 @@ class Protocol:
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""
-        if self.state == CONNECTING:
+        if self.state == _CONNECTING:
             return self._parse_head()
         if self._inflater:
             return self._inflate()
         rx = self._rx
-        while self.state != CLOSED:
+        while self.state != _CLOSED:
             if self._left < 0:
                 start = self._rx_start
                 n = self._rx_end - start
                 if n < 2:
-                    return NOTHING
+                    return _NOTHING
                 byte0 = rx[start]
                 byte1 = rx[start + 1]
                 opcode = byte0 & 0x0F
@@ -283,11 +283,11 @@ class Protocol:
                 length = byte1 & 0x7F
                 size = header_size(byte1)
                 if n < size:
-                    return NOTHING
+                    return _NOTHING
                 body = start + size
                 if opcode >= 8:
                     if n < size + length:
-                        return NOTHING
+                        return _NOTHING
                     self._rx_start = body + length
                     self._control(opcode, body, length)
                     continue
@@ -298,7 +298,7 @@ class Protocol:
                 # A long payload is read apart from the next header, straight to its place.
                 self._next_read = size if length >= len(rx) else len(rx)
                 target = None if compressed else self._target
-                if self.state == CLOSING:
+                if self.state == _CLOSING:
                     self._skip = True
                 at = self._at if partial else 0
                 if compressed or not (self._skip or self._piecewise):
@@ -323,7 +323,7 @@ class Protocol:
                             return self.fail(1007, "text is not UTF-8")
                         self.data = data
                         self.opcode = opcode
-                        return MESSAGE
+                        return _MESSAGE
                 if opcode:
                     self.opcode = opcode
                     self.data = target
@@ -346,7 +346,7 @@ class Protocol:
             event = self._payload()
             if event != _GO_ON:
                 return event
-        return ENDED
+        return _ENDED
 
     def _payload(self) -> int:
         """Bring what has come of a data frame's payload to its destination."""
@@ -397,14 +397,14 @@ class Protocol:
             return self._complete()
         if not self._skip and self._at == len(data):
             return self._piece()
-        return _GO_ON if n else NOTHING
+        return _GO_ON if n else _NOTHING
 
     def _complete(self) -> int:
         if self._utf8:
             return self.fail(1007, "text ends inside a character")
         self.start = 0
         self.stop = self._at
-        return MESSAGE
+        return _MESSAGE
 
     def _inflate(self) -> int:
         """Bring a compressed message to its destination, its bounds checked on the way."""
@@ -459,7 +459,7 @@ class Protocol:
         if self._mask_in:
             apply_mask(rx, at, rx, at, n, rx, at - 4, 0)
         if opcode == _PING:
-            if self.state == OPEN:
+            if self.state == _OPEN:
                 self._send_control(_PONG, rx, at, n)
         elif opcode == _PONG:
             self.pongs += 1
@@ -474,7 +474,7 @@ class Protocol:
             else:
                 self.close_code = code
                 self.close_reason = str(memoryview(rx)[at + 2 : at + n], "utf-8") if n else ""
-                if self.state == OPEN:
+                if self.state == _OPEN:
                     self._send_control(_CLOSE, rx, at, 2 if n else 0)  # §5.5.1
                 self._drop()
 
@@ -502,7 +502,7 @@ class Protocol:
                 )
             head.extend(memoryview(rx)[start:at])
             if newlines < 4:
-                return NOTHING
+                return _NOTHING
             response = self.handshake.respond(memoryview(head)[:-4])
         except HandshakeError as error:
             self.error = error
@@ -516,8 +516,8 @@ class Protocol:
         self._head = None
         if self.client:
             self.handshake.request = None  # memory that nobody needs any more
-        self.state = OPEN
-        return OPENED
+        self.state = _OPEN
+        return _OPENED
 
     # Sending
 
@@ -527,7 +527,7 @@ class Protocol:
         ``data`` is bytes-like and stays as it is until ``data_to_send()`` is false. Raises what
         ``closed_error()`` gives where the connection is not open.
         """
-        if self.state != OPEN or self._mute:
+        if self.state != _OPEN or self.is_mute:
             raise self.closed_error()
         if self._extension and opcode and fin:
             packed = self._extension.compress(data)
@@ -556,7 +556,7 @@ class Protocol:
 
     def ping(self, data: "Any" = b"") -> None:
         """Send a Ping (§5.5.2); ``ValueError`` where ``data`` has over 125 bytes."""
-        if self.state != OPEN or self._mute:
+        if self.state != _OPEN or self.is_mute:
             raise self.closed_error()
         if len(data) > 125:
             raise ValueError("a ping carries at most 125 bytes")
@@ -572,9 +572,9 @@ class Protocol:
         payload = bytes((code >> 8, code & 0xFF)) + encode(reason)
         if len(payload) > 125:
             raise ValueError("a close reason has at most 123 bytes")
-        if self.state == OPEN:
+        if self.state == _OPEN:
             self._send_control(_CLOSE, payload, 0, len(payload))
-            self.state = CLOSING
+            self.state = _CLOSING
             self._skip = self._partial
             self._inflater = None
 
@@ -624,7 +624,7 @@ class Protocol:
 
         Only the newest Pong is kept (§5.5.3).
         """
-        if self._mute:
+        if self.is_mute:
             return
         if self._out is None and not self._later and len(self.tx) - self.tx_end >= n + 6:
             self._put_control(opcode, buffer, at, n)

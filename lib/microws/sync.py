@@ -2,16 +2,23 @@
 
 import select
 
-from ._compat import READ, WRITE, ticks_diff, ticks_ms, wait
+from ._compat import READ, WRITE, const, ticks_diff, ticks_ms, wait
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake
-from .protocol import CLOSING, ENDED, MESSAGE, NOTHING, Protocol
+from .protocol import Protocol
 from .transport import Connection, new_extension
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
+
+
+# As in protocol.py: a board cannot import a private constant.
+_CLOSING = const(2)
+_ENDED = const(4)
+_MESSAGE = const(1)
+_NOTHING = const(0)
 
 
 def connect(
@@ -125,14 +132,14 @@ class WebSocket(Connection):
         p = self._protocol
         event = p.receive_into(bytearray(1024) if buffer is None else buffer, True)
         while True:
-            if event == NOTHING:
+            if event == _NOTHING:
                 event = self._receive(None)
-            if p.stop or (buffer is None and event == MESSAGE):
+            if p.stop or (buffer is None and event == _MESSAGE):
                 yield self._message() if buffer is None else memoryview(p.data)[: p.stop]
-            if event == MESSAGE:
+            if event == _MESSAGE:
                 break
             p.next_piece()
-            event = NOTHING
+            event = _NOTHING
         p.release()
 
     def ping(self, data: "Any" = b"") -> None:
@@ -148,7 +155,7 @@ class WebSocket(Connection):
         """
         self._protocol.close(code, reason)
         try:
-            if self._protocol.state == CLOSING:
+            if self._protocol.state == _CLOSING:
                 self._run(self._await_close(), self._close_timeout)
             self._finish()
         except OSError:
@@ -189,8 +196,8 @@ class WebSocket(Connection):
                     self._flush()
                 except WebSocketError:
                     pass  # what the peer sent before it left is still to be read
-            if event != NOTHING:
-                if event == ENDED:
+            if event != _NOTHING:
+                if event == _ENDED:
                     self._finish()
                     raise p.closed_error()
                 return event

@@ -8,17 +8,23 @@ stands in each front.
 import socket
 from errno import EINPROGRESS
 
-from ._compat import READ, WRITE, adapt, client_context, connected, peer_name, tls_steps
-from .frames import BINARY, TEXT
-from .protocol import CLOSED, ENDED, NOTHING, Protocol
+from ._compat import READ, WRITE, adapt, client_context, connected, const, peer_name, tls_steps
+from .protocol import Protocol
 from .utf8 import encode, validate
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
     Steps = Generator[int, None, Any]
+
+# As in protocol.py: a board cannot import a private constant.
+_CLOSED = const(3)
+_ENDED = const(4)
+_NOTHING = const(0)
+_BINARY = const(2)
+_TEXT = const(1)
 
 # Seconds without a byte after which a server that failed a connection drops it. Closing at once
 # would make TCP reset it, and the peer could miss the reason.
@@ -76,7 +82,8 @@ class Connection:
     @property
     def close_code(self) -> "int | None":
         """The close code of the peer (§7.1.5), 1006 without one, None while it is open."""
-        return self._protocol.close_code if self._protocol.state == CLOSED else None
+        p = self._protocol
+        return p.close_code or 1006 if p.state == _CLOSED or p.is_mute else None
 
     @property
     def close_reason(self) -> str:
@@ -96,7 +103,7 @@ class Connection:
     @property
     def is_text(self) -> bool:
         """Whether the last message that was received is text."""
-        return self._protocol.opcode == TEXT
+        return self._protocol.opcode == _TEXT
 
     # Ways of a connection
 
@@ -149,12 +156,12 @@ class Connection:
 
     def _open(self) -> "Steps":
         """The opening handshake, up to its answer; raises ``HandshakeError``."""
-        if (yield from self._next_event()) == ENDED:
+        if (yield from self._next_event()) == _ENDED:
             raise self._protocol.closed_error()
 
     def _await_close(self) -> "Steps":
         """Up to the end of the closing handshake; messages that come are dropped."""
-        while (yield from self._next_event()) != ENDED:
+        while (yield from self._next_event()) != _ENDED:
             pass
 
     def _next_event(self) -> "Steps":
@@ -162,7 +169,7 @@ class Connection:
         while True:
             event = p.parse()
             yield from self._flush_steps()
-            if event != NOTHING:
+            if event != _NOTHING:
                 return event
             yield READ
             n = self._sock.readinto(p.get_buffer(), p.read_size)
@@ -210,19 +217,19 @@ class Connection:
         """The message or piece that the protocol has just given, as an object of its own."""
         p = self._protocol
         view = memoryview(p.data)[p.start : p.stop]
-        return str(view, "utf-8") if p.opcode == TEXT else bytes(view)
+        return str(view, "utf-8") if p.opcode == _TEXT else bytes(view)
 
     def _payload(self, message: "Any", text: "bool | None") -> "Any":
         """``message`` as bytes, with its opcode left in ``_opcode``; None if it is an iterable."""
         if isinstance(message, str):
-            self._opcode = BINARY if text is False else TEXT
+            self._opcode = _BINARY if text is False else _TEXT
             return encode(message)
         if isinstance(message, _BYTES_LIKE):
             if getattr(message, "itemsize", 1) != 1:
                 raise TypeError("a memoryview must be of bytes")
-            self._opcode = BINARY
+            self._opcode = _BINARY
             if text:
-                self._opcode = TEXT
+                self._opcode = _TEXT
                 if validate(message, 0, len(message), 0):
                     raise ValueError("text is not UTF-8")
             return message

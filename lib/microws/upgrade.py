@@ -1,9 +1,10 @@
 """The server's side of the opening handshake, bytes in and bytes out (RFC 6455 §4.2)."""
 
+from ._compat import const
 from .errors import HandshakeError
 from .handshake import accept_key, build_head, has_token, is_token, is_visible, parse_head, tokens
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
