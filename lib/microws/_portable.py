@@ -55,7 +55,7 @@ def sha1_compress(state, w, k, block, at: int) -> None:
     for t in range(16, 80):
         x = w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16]
         w[t] = (x << 1 | x >> 31) & mask
-    a, b, c, d, e = state
+    e, d, c, b, a = state
     for t in range(80):
         if t < 20:
             f = b & c ^ ~b & d
@@ -65,5 +65,5 @@ def sha1_compress(state, w, k, block, at: int) -> None:
             f = b ^ c ^ d
         f = ((a << 5 | a >> 27) + f + e + k[t // 20] + w[t]) & mask
         a, b, c, d, e = f, a, (b << 30 | b >> 2) & mask, c, d
-    for i, x in enumerate((a, b, c, d, e)):
+    for i, x in enumerate((e, d, c, b, a)):
         state[i] = (state[i] + x) & mask

@@ -136,11 +136,11 @@ else:
             x = w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16]
             w[t] = x << 1 | (x >> 31 & 1)
             t += 1
-        a = state[0]
-        b = state[1]
+        a = state[4]
+        b = state[3]
         c = state[2]
-        d = state[3]
-        e = state[4]
+        d = state[1]
+        e = state[0]
         t = 0
         while t < 80:
             if t < 20:
@@ -158,8 +158,8 @@ else:
             b = a
             a = f
             t += 1
-        state[0] = state[0] + a
-        state[1] = state[1] + b
+        state[4] = state[4] + a
+        state[3] = state[3] + b
         state[2] = state[2] + c
-        state[3] = state[3] + d
-        state[4] = state[4] + e
+        state[1] = state[1] + d
+        state[0] = state[0] + e

