@@ -123,7 +123,7 @@ async def recv_cancelled_while_another_task_writes():
         # More than both sockets hold, so the writer has to wait.
         sender = asyncio.create_task(ws.send(PIECE for _ in range(8192)))  # noqa: RUF006
         await asyncio.sleep(0.2)
-        expect(ws._lock.locked(), True)
+        expect(ws._writing, True)
         receiver = asyncio.create_task(ws.recv())
         await asyncio.sleep(0.01)
         await cancel(receiver)

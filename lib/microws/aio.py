@@ -135,8 +135,9 @@ class WebSocket(Waiting, Connection):
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         Waiting.__init__(self, sock)
         Connection.__init__(self, protocol, close_timeout, sock)
-        self._lock = asyncio.Lock()  # held while a frame is on its way out
-        self._fragmenting: Any = None  # set at the end of a message that goes in fragments
+        self._writing = False  # a frame is on its way out
+        self._fragmenting = False  # a message that goes in fragments is
+        self._freed: Any = None  # set, for those who wait, at the end of either
         self._event = _NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._ended: Any = None
@@ -159,20 +160,23 @@ class WebSocket(Waiting, Connection):
             await self._send_pieces(None, message, text)
             return
         opcode = self._opcode
-        await self._turn()
+        if self._writing or self._fragmenting:
+            await self._turn(True)
+        self._writing = True
         try:
             p.send_message(opcode, data)
-            await self._flush()
+            if not self._write():
+                await self._flush()
         finally:
-            self._lock.release()
+            self._writing = False
+            self._free()
 
     async def _send_pieces(self, stream: "Any", pieces: "Any", text: "bool | None") -> None:
-        await self._turn()
-        self._lock.release()
+        await self._turn(True)
         # Other messages wait for the end of this one; Pings and Pongs go between its fragments.
-        self._fragmenting = asyncio.Event()
+        self._fragmenting = True
+        first = True
         try:
-            first = True
             if stream is None:
                 for piece in pieces:
                     await self._send_piece(piece, text, first)
@@ -183,32 +187,41 @@ class WebSocket(Waiting, Connection):
                     first = False
             if first:
                 await self._send_piece(b"", text, first)
-            async with self._lock:
-                self._protocol.send_message(0, b"")
-                await self._flush()
+            await self._send_frame(self._protocol.send_message, 0, b"")
         except BaseException:
             if not first:
                 # Half a message has gone, and nothing can take it back.
-                async with self._lock:
-                    self._protocol.close(1011, "message not complete")
-                    await self._flush()
+                await self._send_frame(self._protocol.close, 1011, "message not complete")
             raise
         finally:
-            self._fragmenting.set()
-            self._fragmenting = None
+            self._fragmenting = False
+            self._free()
 
     async def _send_piece(self, piece: "Any", text: "bool | None", first: bool) -> None:
-        async with self._lock:
-            self._fragment(piece, text, first)
-            await self._flush()
+        await self._send_frame(self._fragment, piece, text, first)
 
-    async def _turn(self) -> None:
-        """Acquire the lock for a whole message."""
-        await self._lock.acquire()
-        while self._fragmenting:
-            self._lock.release()
-            await self._fragmenting.wait()
-            await self._lock.acquire()
+    async def _send_frame(self, begin: "Any", *args: "Any") -> None:
+        """Do ``begin(*args)``, and send what it brings, when no frame is half-way."""
+        await self._turn(False)
+        self._writing = True
+        try:
+            begin(*args)
+            await self._flush()
+        finally:
+            self._writing = False
+            self._free()
+
+    async def _turn(self, for_message: bool) -> None:
+        """Wait until a frame may begin, or a message."""
+        while self._writing or (for_message and self._fragmenting):
+            if not self._freed:
+                self._freed = asyncio.Event()
+            await self._freed.wait()
+
+    def _free(self) -> None:
+        if self._freed:
+            self._freed.set()
+            self._freed = None
 
     async def recv(self, timeout: "float | None" = None) -> "str | bytes":
         """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
@@ -261,9 +274,7 @@ class WebSocket(Waiting, Connection):
 
     async def ping(self, data: "Any" = b"") -> None:
         """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving."""
-        async with self._lock:
-            self._protocol.ping(data)
-            await self._flush()
+        await self._send_frame(self._protocol.ping, data)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection (§7.1.2) and wait for the peer's Close at most ``close_timeout``.
@@ -283,8 +294,7 @@ class WebSocket(Waiting, Connection):
     async def _closing(self) -> None:
         p = self._protocol
         if p.state == _CLOSING:
-            async with self._lock:
-                await self._flush()
+            await self._send_frame(p.data_to_send)
         if self._receiving:
             # The task that receives, or closes already, sees the end.
             if not self._ended:
@@ -336,10 +346,10 @@ class WebSocket(Waiting, Connection):
         try:
             while True:
                 event = p.parse()
-                if p.tx_start < p.tx_end and not self._lock.locked():
+                if p.tx_start < p.tx_end and not self._writing:
                     try:
-                        async with self._lock:
-                            await self._flush()
+                        if not self._write():
+                            await self._send_frame(p.data_to_send)
                     except WebSocketError:
                         pass  # what the peer sent before it left is still to be read
                 if event != _NOTHING:
@@ -394,30 +404,36 @@ class WebSocket(Waiting, Connection):
         elif silence >= period_ms and p.state == _OPEN and not p.data_to_send():
             p.ping()
             try:
-                p.sent(self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start) or 0)
-            except OSError:
+                self._write()
+            except WebSocketError:
                 self._shut()
 
     def _release(self) -> None:
         self._event = _NOTHING
         self._protocol.release()
 
-    async def _flush(self) -> None:
+    def _write(self) -> bool:
+        """Write what the network takes at once, and tell whether that is all."""
         p = self._protocol
         try:
             while p.data_to_send():
                 n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
                 if n is None:
-                    await self._ready(WRITE)
-                    if self._sock is None:
-                        raise p.closed_error()
-                else:
-                    p.sent(n)
+                    return False
+                p.sent(n)
         except OSError:
             p.mute()
             raise p.closed_error() from None
+        return True
+
+    async def _flush(self) -> None:
+        try:
+            while not self._write():
+                await self._ready(WRITE)
+                if self._sock is None:
+                    raise self._protocol.closed_error()
         except BaseException:
-            if p.is_sending():
+            if self._protocol.is_sending():
                 self._shut()  # cancelled with half a frame out
             raise
 

@@ -98,7 +98,7 @@ class Client(WebSocket):
         if p.state != _OPEN:
             return False
         backlog = self._backlog
-        busy = backlog or self._fragmenting or self._lock.locked() or p.data_to_send()
+        busy = backlog or self._fragmenting or self._writing or p.data_to_send()
         if not busy:
             try:
                 n = self._sock.write(frame, 0, len(frame)) or 0
@@ -126,19 +126,19 @@ class Client(WebSocket):
 
     async def _post_backlog(self) -> None:
         try:
-            while True:
-                await self._turn()
-                try:
-                    await self._flush()
-                    if not self._backlog or self._protocol.state != _OPEN:
-                        return
-                    frame = self._backlog.pop(0)
-                    self._waiting_bytes -= len(frame)
-                    self._protocol.queue(frame)
-                finally:
-                    self._lock.release()
+            while self._protocol.state == _OPEN:
+                await self._turn(True)
+                await self._send_frame(self._next_in_backlog)
+                if not self._backlog:
+                    return
         except WebSocketError:
             pass  # whoever receives from this connection is told
+
+    def _next_in_backlog(self) -> None:
+        if self._backlog and not self._protocol.data_to_send():
+            frame = self._backlog.pop(0)
+            self._waiting_bytes -= len(frame)
+            self._protocol.queue(frame)
 
 
 class Server(Waiting):
