@@ -2,19 +2,28 @@
 # Put the firmware on a board with mpremote, or start virtual boards on this computer.
 set -euo pipefail
 
-usage='Usage: ./deploy.sh [--port DEVICE]
+usage='Usage: ./deploy.sh [OPTION...]
            put the firmware on the attached board, restart it and show its serial log;
-           config.json beside this script goes along if there is one
+           its config.json stays as it is but for what the options say
        ./deploy.sh --virtual [--role ROLE] [--url URL] [--listen PORT]
-           no board: start virtual ones on this computer, until Ctrl-C
+           no board: deploy to virtual ones on this computer, until Ctrl-C
 
   --port DEVICE   the serial device of the board, where more than one is attached
+  --role ROLE     what it is to be: server or client (with --virtual: only this one)
+  --board NAME    its wiring, a name from firmware/boards.py
+  --url URL       where the client connects to
+  --config FILE   further settings for its config.json, in that form
+  --mpy           compile for its chip: starts faster, takes less memory
+  --wipe          remove everything else from it, but for config.json
+  --backup DIR    first copy all its files to this new folder
+  --dry-run       only tell what would be done
+  --no-repl       do not show the serial log
+  --list          only tell what is attached
   --virtual       a server and a client that talk to each other over loopback
-  --role ROLE     only this one: server or client
-  --url URL       where the client connects to (with --role client)
   --listen PORT   the TCP port of the virtual server: 8080 unless given, 0 for any free one
   --help          this text'
-options=(--port --virtual --role --url --listen --help)
+options=(--port --role --board --url --config --mpy --wipe --backup --dry-run --no-repl --list
+    --virtual --listen --help)
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -64,7 +73,7 @@ virtual() {
     command -v python3 >/dev/null ||
         fail 1 'There is no python3 here. Install Python 3.11 or later, then run this again.'
     for vm in micropython32 micropython64; do
-        if { reason=$("$top/host_tests/setup.sh" "$vm" 2>&1 >&3); } 3>&1; then
+        if { reason=$("$top/host_tests/setup.sh" "$vm" venv 2>&1 >&3); } 3>&1; then
             arguments=(--micropython "$top/.cache/bin/$vm")
             break
         fi
@@ -78,43 +87,173 @@ virtual() {
     exec python3 "$top/host_tests/virtual.py" "${arguments[@]}"
 }
 
+# attached: the serial devices that may be boards, one a line, with what they say they are
+attached() {
+    # Serial ports of the computer itself have no USB identity.
+    "$mpremote" connect list | awk '$3 != "0000:0000"'
+}
+
+nothing_attached='No board found. Plug one in with a USB cable that carries data, or try ./deploy.sh --virtual'
+
 # only_device: the serial device of the one board that is attached
 only_device() {
     local -a devices
-    # Serial ports of the computer itself have no USB identity.
-    mapfile -t devices < <("$mpremote" connect list | awk '$3 != "0000:0000" { print $1 }')
+    mapfile -t devices < <(attached | awk '{ print $1 }')
     case ${#devices[@]} in
         1) echo "${devices[0]}" ;;
-        0) fail 1 'No board found. Plug one in with a USB cable that carries data, or try ./deploy.sh --virtual' ;;
+        0) fail 1 "$nothing_attached" ;;
         *) fail 1 "${#devices[@]} boards found: ${devices[*]}. Choose one with --port DEVICE" ;;
     esac
 }
 
+# check_device: the port is there, and this person may use it
+check_device() {
+    [ -e "$port" ] || fail 1 "There is no $port. See ./deploy.sh --list for what is attached."
+    [[ -r $port && -w $port ]] ||
+        fail 1 "You may not use $port. Join its group: sudo usermod -aG $(stat -c %G "$port") $(id -un), then log in again."
+}
+
+# board ARGUMENT...: mpremote with the board; what it says goes to $work/said and stdout
+board() {
+    PYTHONUNBUFFERED=1 "$mpremote" connect "$port" "$@" 2>&1 | tee "$work/said"
+}
+
+# explain: why mpremote gave up, in one line, and what to do next
+explain() {
+    case $(cat "$work/said") in
+        *'failed to access'*)
+            fail 1 "$port is in use. Close the other program (a serial monitor?), then run this again." ;;
+        *'could not enter raw repl'*)
+            fail 1 "No MicroPython answers at $port. If the chip is bare, flash it: pipx run esptool --port $port write-flash --erase-all 0x1000 ESP32_GENERIC.bin (0 for 0x1000 on S3, C3, C6; files: https://micropython.org/download)" ;;
+        *'No space left'* | *ENOSPC*)
+            restart || true
+            fail 1 "The board's file system is full. Remove files from it, or run this with --wipe, which keeps config.json only." ;;
+        *'did not arrive whole'* | *'is damaged on the board'*)
+            fail 1 "$(sed -n 's/^OSError: //p' "$work/said"). Run this again." ;;
+        *MemoryError*)
+            fail 1 'The board has too little memory free for this. Reset it, then run this again.' ;;
+        *)
+            if [ ! -e "$port" ] || grep -qE 'SerialException|Errno 5\]|OSError|termios' "$work/said"; then
+                fail 1 "The connection to $port broke. Plug the board in again and run this again: it goes on where it stopped."
+            fi
+            fail 1 "mpremote gave up: $(tail -n 1 "$work/said"). Reset the board, then run this again." ;;
+    esac
+}
+
+# progress TOTAL: mpremote's lines, the copied files counted
+progress() {
+    local total=$1 count=0 line
+    while IFS= read -r line; do
+        case $line in
+            'cp '*)
+                count=$((count + 1))
+                line=${line#cp }
+                printf '[%*d/%d] %s\n' ${#total} "$count" "$total" "${line%% *}"
+                ;;
+            'kept '*) printf '%s\n' "$line" ;;
+        esac
+    done
+}
+
+# stage: what belongs on a board, in $work/stage
+stage() {
+    local file
+    mkdir "$work/stage"
+    (cd "$top" && find boot.py main.py firmware lib -name '*.py') | while IFS= read -r file; do
+        case $file in
+            firmware/deploy/* | firmware/manifest.py) ;;  # for computers
+            */_cpython.py) ;;  # never imported on MicroPython
+            *) mkdir -p "$work/stage/$(dirname "$file")" && cp "$top/$file" "$work/stage/$file" ;;
+        esac
+    done
+}
+
 deploy() {
-    local stage
+    local plan_options=() name total
+    local -a arguments ask
     "$top/host_tests/setup.sh" venv
     mpremote=$top/.venv/bin/mpremote
+    if [ -n "$want_list" ]; then
+        attached | grep . || fail 1 "$nothing_attached"
+        return
+    fi
     if [ -z "$port" ]; then
         port=$(only_device)
     fi
-    stage=$(mktemp -d)
-    # shellcheck disable=SC2064 # the folder's name as it is now
-    trap "rm -rf '$stage'" EXIT
-    cp -R "$top/boot.py" "$top/main.py" "$top/firmware" "$top/lib" "$stage"
-    [ ! -e "$top/config.json" ] || cp "$top/config.json" "$stage"
-    find "$stage" -name __pycache__ -prune -exec rm -rf {} +
-    echo "Copying to the board at $port ..."
-    "$mpremote" connect "$port" cp -r "$stage"/* : ||
-        fail 1 "The board at $port did not take the files: see above. Is another program using the port?"
-    # A soft reset would leave a W5500 on an ESP32 without its interrupt.
-    "$mpremote" connect "$port" reset
+    check_device
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    trap 'fail 130 "Stopped. Nothing is broken: run this again to finish."' INT TERM HUP
+
+    echo "Asking the board at $port ..."
+    ask=(run "$top/firmware/deploy/board.py" + exec 'report()')
+    if ! board "${ask[@]}" >"$work/report"; then
+        grep -q 'could not enter raw repl' "$work/said" || explain
+        # Without a soft reset it answers also where its own boot.py never comes to an end; at
+        # the second time where what it said when that was stopped got in between.
+        board resume "${ask[@]}" >"$work/report" || {
+            ! grep -q 'could not enter raw repl' "$work/said" || explain
+            board resume "${ask[@]}" >"$work/report" || explain
+        }
+    fi
+    if [ -n "$backup" ]; then
+        mkdir -p "$backup"
+        board resume fs cp -r :/ "$backup/" >/dev/null || explain
+        echo "Copied its files to $backup."
+    fi
+    stage
+    for name in port role board url config; do
+        [ -z "${!name}" ] || plan_options+=("--$name" "${!name}")
+    done
+    for name in mpy wipe dry_run; do
+        [ -z "${!name}" ] || plan_options+=("--${name/_/-}")
+    done
+    "$top/.venv/bin/python" "$top/firmware/deploy/host.py" "$work" "${plan_options[@]}" || {
+        restart || true  # it goes on as it was
+        exit 1
+    }
+    if [ -n "$dry_run" ]; then
+        restart || explain
+        echo 'A dry run: nothing was changed.'
+        return
+    fi
+    mapfile -t arguments <"$work/arguments"
+    if [ ${#arguments[@]} -gt 0 ]; then
+        total=$(grep -cx cp "$work/arguments") || true
+        (cd "$work/stage" && board "${arguments[@]}") | progress "$total" || explain
+        echo 'Every file on the board has the right hash.'
+    fi
     echo 'Done. The board starts now.'
-    if [ -t 0 ] && [ -t 1 ]; then
-        echo 'Its serial log follows; Ctrl-] ends the view.'
-        "$mpremote" connect "$port" repl
+    if [ -z "$no_repl" ] && [ -t 0 ] && [ -t 1 ]; then
+        show_log
+    else
+        restart || explain
     fi
 }
 
+# restart: hard, for a soft reset would leave a W5500 on an ESP32 without its interrupt
+restart() {
+    board resume reset >/dev/null
+}
+
+# show_log: restart the board and show what it says until the person ends it
+show_log() {
+    local i
+    echo 'Its serial log follows; Ctrl-] ends the view.'
+    trap - INT  # Ctrl-C is for the board then
+    # With the port open all the time, not a line of it is missed.
+    if "$mpremote" connect "$port" resume reset + repl; then
+        return
+    fi
+    # A chip with USB of its own takes its port away during a reset.
+    for ((i = 0; i < 50; i++)); do
+        sleep 0.2
+        [ ! -e "$port" ] || break
+    done
+    "$mpremote" connect "$port" resume repl
+}
+
+want_list='' board='' config='' mpy='' wipe='' backup='' dry_run='' no_repl=''
 want_virtual='' role='' url='' listen='' port=''
 while [ $# -gt 0 ]; do
     option=$1
@@ -127,11 +266,16 @@ while [ $# -gt 0 ]; do
     esac
     case $option in
         --virtual) want_virtual=1 ;;
+        --list) want_list=1 ;;
+        --mpy) mpy=1 ;;
+        --wipe) wipe=1 ;;
+        --dry-run) dry_run=1 ;;
+        --no-repl) no_repl=1 ;;
         -h | --help)
             printf '%s\n' "$usage"
             exit
             ;;
-        --port | --role | --url | --listen)
+        --port | --role | --url | --listen | --board | --config | --backup)
             [[ -n ${1-} && $1 != --* ]] || fail 2 "$option needs a value. See ./deploy.sh --help"
             printf -v "${option#--}" %s "$1"
             shift
@@ -147,13 +291,16 @@ esac
 if [ -n "$listen" ] && ! { [[ $listen =~ ^[0-9]{1,5}$ ]] && ((10#$listen <= 65535)); }; then
     fail 2 "--listen is $listen; allowed: a number from 0 to 65535"
 fi
-if [ -z "$want_virtual" ]; then
-    [ -z "$role$url$listen" ] ||
-        fail 2 '--role, --url and --listen go with --virtual. A board takes its settings from config.json.'
-    deploy
-    exit
+if [ -n "$want_virtual" ]; then
+    [ -z "$port" ] || fail 2 '--port is the serial device of a real board; a virtual server takes --listen'
+    [ -z "$board$config$mpy$wipe$backup$dry_run$no_repl$want_list" ] ||
+        fail 2 'With --virtual go --role, --url and --listen only.'
+    [ -z "$url" ] || [ "$role" = client ] || fail 2 '--url goes with --role client'
+    [ -z "$listen" ] || [ "$role" != client ] || fail 2 '--listen is for a server, not for --role client'
+    virtual
 fi
-[ -z "$port" ] || fail 2 '--port is the serial device of a real board; a virtual server takes --listen'
-[ -z "$url" ] || [ "$role" = client ] || fail 2 '--url goes with --role client'
-[ -z "$listen" ] || [ "$role" != client ] || fail 2 '--listen is for a server, not for --role client'
-virtual
+[ -z "$listen" ] || fail 2 '--listen goes with --virtual; a board takes "port" from its config.json'
+[ -z "$config" ] || [ -r "$config" ] || fail 2 "--config: there is no file $config to read"
+[ -z "$backup" ] || [ ! -e "$backup" ] || [ -z "$(ls -A "$backup")" ] ||
+    fail 2 "--backup: $backup is not empty; name a new folder"
+deploy

@@ -48,6 +48,10 @@ def main() -> None:
     version = ".".join([str(part) for part in sys.implementation.version[:3]])
     python = sys.implementation.name + " " + version
     log("starting as %s, board %s, %s" % (role, settings["board"], python))
+    # Done with; it fills a tenth of a small heap.
+    for name in ("boards", "check"):
+        del sys.modules["firmware." + name]
+        delattr(sys.modules["firmware"], name)
     # Only this role, for the other would take memory. And step by step, for what loading leaves
     # behind would cut a small heap into pieces.
     gc.collect()

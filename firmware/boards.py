@@ -1,47 +1,128 @@
-"""Boards as data: which chip, which interface, which pins. No code and no imports.
+"""Boards as data: which chip, which interface, which pins.
 
-A profile's keys: `chip` as MicroPython names it, `interface` (the class in `network`), `spi` (the
-number for machine.SPI), `sck`, `mosi`, `miso`, `cs`, `int`, `reset` (GPIO numbers, None where
-nothing is wired) and `analog` (the GPIO to sample when the configuration names none).
+A profile's keys: `chip` (a key of CHIPS; None in "custom", whatever runs), `interface` (the class
+in `network`), `spi` (the number for machine.SPI), `sck`, `mosi`, `miso`, `cs`, `int`, `reset`
+(GPIO numbers, None where nothing is wired), `analog` (the GPIO to sample when the configuration
+names none) and `led` (a plain one, None where the board has none for sure).
 """
 
 
-def _w5500(chip, spi, sck, mosi, miso, cs, interrupt, reset, analog, interface="LAN"):
+def _w5500(chip, spi, sck, mosi, miso, cs, interrupt, reset, analog, led):
+    interface = "WIZNET5K" if chip == "RP2040" else "LAN"
     return {
         "chip": chip, "interface": interface, "spi": spi, "sck": sck, "mosi": mosi, "miso": miso,
-        "cs": cs, "int": interrupt, "reset": reset, "analog": analog,
+        "cs": cs, "int": interrupt, "reset": reset, "analog": analog, "led": led,
     }  # fmt: skip
 
 
 PROFILES = {
-    #                                   chip       spi sck mosi miso cs int reset analog
-    "esp32-w5500":              _w5500("ESP32",     2, 18, 23, 19,  5,  4, None, 36),
-    "esp32-w5500-spi1":         _w5500("ESP32",     1, 18, 21, 19,  5,  4, 15,   36),
-    "esp32-s3-w5500":           _w5500("ESP32S3",   1, 12, 13, 14, 10, 11, None,  1),
-    "lilygo-t-eth-lite-s3":     _w5500("ESP32S3",   1, 10, 12, 11,  9, 13, 14,    1),
-    "lilygo-t-eth-elite-s3":    _w5500("ESP32S3",   1, 48, 21, 47, 45, 14, None,  1),
-    "waveshare-esp32-s3-eth":   _w5500("ESP32S3",   1, 13, 11, 12, 14, 10,  9,    1),
+    #                                   chip       spi sck mosi miso cs int reset analog led
+    "esp32-w5500":              _w5500("ESP32",     2, 18, 23, 19,  5,  4, None, 36, None),
+    "esp32-w5500-spi1":         _w5500("ESP32",     1, 18, 21, 19,  5,  4, 15,   36, None),
+    "esp32-s3-w5500":           _w5500("ESP32S3",   1, 12, 13, 14, 10, 11, None,  1, None),
+    "lilygo-t-eth-lite-s3":     _w5500("ESP32S3",   1, 10, 12, 11,  9, 13, 14,    1, None),
+    "lilygo-t-eth-elite-s3":    _w5500("ESP32S3",   1, 48, 21, 47, 45, 14, None,  1, None),
+    "waveshare-esp32-s3-eth":   _w5500("ESP32S3",   1, 13, 11, 12, 14, 10,  9,    1, None),
     # Its INT is GPIO34, which has no pull-up of its own: the board needs a resistor to 3.3 V.
-    "m5stack-lan-base":         _w5500("ESP32",     2, 18, 23, 19, 26, 34, 13,   36),
-    "wiznet-w5500-evb-pico":    _w5500("RP2040",    0, 18, 19, 16, 17, 21, 20,   26, "WIZNET5K"),
-    "esp32-wifi":               {"chip": "ESP32", "interface": "WLAN", "analog": 36},
+    "m5stack-lan-base":         _w5500("ESP32",     2, 18, 23, 19, 26, 34, 13,   36, None),
+    "wiznet-w5500-evb-pico":    _w5500("RP2040",    0, 18, 19, 16, 17, 21, 20,   26, 25),
+    "esp32-wifi":               {"chip": "ESP32", "interface": "WLAN", "analog": 36, "led": None},
 }  # fmt: skip
+
+CUSTOM = "custom"  # the board whose profile is the setting "pins"
+
+_NO_W5500 = "it has no W5500; its Ethernet is of another kind, which this firmware does not drive"
+
+# Boards that people have and that cannot work, with the reason.
+IMPOSSIBLE = {
+    "m5stack-atom-poe": "its W5500 has no INT pin wired, and MicroPython's driver needs that",
+    "m5stack-poesp32": _NO_W5500,
+    "olimex-esp32-poe": _NO_W5500,
+    "wt32-eth01": _NO_W5500,
+}
 
 # What keeps a GPIO busy on a board; the rest is free for samples and jumpers.
 WIRES = ("sck", "mosi", "miso", "cs", "int", "reset")
 
 # GPIO numbers by chip: `free` of flash memory, serial console and USB; `analog`, which the
-# converter can read; `floating`, which have no pull-up inside and cannot tell an open jumper.
+# converter can read; `floating`, which have no pull-up inside and cannot tell an open jumper;
+# `input`, which cannot drive a wire. `spi`: the numbers machine.SPI takes. `wired`: the class in
+# `network` that drives a W5500.
 CHIPS = {
     "ESP32": {
         "free": (0, 2, 4, 5, 21, 22, 23, 25, 26, 27) + tuple(range(12, 20)) + tuple(range(32, 40)),
         "analog": (0, 2, 4, 12, 13, 14, 15, 25, 26, 27) + tuple(range(32, 40)),
         "floating": tuple(range(34, 40)),
+        "input": tuple(range(34, 40)),
+        "spi": (1, 2),
+        "wired": "LAN",
+    },
+    "ESP32S2": {
+        "free": tuple(range(19)) + (21,) + tuple(range(33, 43)),
+        "analog": tuple(range(1, 19)),
+        "floating": (),
+        "input": (),
+        "spi": (1, 2),
+        "wired": "LAN",
     },
     "ESP32S3": {
         "free": tuple(range(19)) + (21,) + tuple(range(33, 43)) + tuple(range(45, 49)),
         "analog": tuple(range(1, 19)),
         "floating": (),
+        "input": (),
+        "spi": (1, 2),
+        "wired": "LAN",
     },
-    "RP2040": {"free": tuple(range(30)), "analog": (26, 27, 28, 29), "floating": ()},
-}
+    "ESP32C3": {
+        "free": tuple(range(11)),
+        "analog": tuple(range(5)),
+        "floating": (),
+        "input": (),
+        "spi": (1,),
+        "wired": "LAN",
+    },
+    "ESP32C6": {
+        "free": tuple(range(12)) + (14, 15) + tuple(range(18, 24)),
+        "analog": tuple(range(7)),
+        "floating": (),
+        "input": (),
+        "spi": (1,),
+        "wired": "LAN",
+    },
+    "RP2040": {
+        "free": tuple(range(30)),
+        "analog": (26, 27, 28, 29),
+        "floating": (),
+        "input": (),
+        "spi": (0, 1),
+        "wired": "WIZNET5K",
+    },
+}  # fmt: skip
+
+
+_FAMILIES = ("C", "H", "P", "S")
+
+
+def chip_of(machine: str) -> str:
+    """The chip in what os.uname().machine says, as a key of CHIPS where it is one.
+
+    "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3" gives "ESP32S3". Newer releases of
+    MicroPython write ESP32-S3, and some boards add the package: ESP32-PICO-D4.
+    """
+    name = machine.split(" with ")[-1].replace("-", "")
+    if name.startswith("ESP32"):
+        end = 6
+        while name[end : end + 1].isdigit():
+            end += 1
+        # What follows is a family of its own (S3, C61) or how this one is packaged (PICO, D2WD).
+        return name[:end] if name[5:6] in _FAMILIES and end > 6 else "ESP32"
+    return name
+
+
+def profile(settings: dict) -> dict:
+    """The profile of the configured board; "custom" takes its own from "pins"."""
+    if settings["board"] != CUSTOM:
+        return PROFILES[settings["board"]]
+    custom = {"chip": None, "analog": None, "led": None, "reset": None}
+    custom.update(settings["pins"])
+    return custom

@@ -1,23 +1,27 @@
-"""The network interface: started by boot.py, waited for by the roles."""
+"""The network interface: started by boot.py, waited for by the roles, and kept up."""
 
 import asyncio
 
 import machine
 import network
 
-from firmware import boards
 from firmware.log import log, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# The type stubs do not know what network.LAN takes for a controller on SPI.
+# The type stubs know neither what network.LAN takes for a controller on SPI nor other chips.
 _network: "Any" = network
+_machine: "Any" = machine
 
 _CHECK_EVERY = 0.2  # seconds
 _TELL_EVERY = 50  # checks
+_NO_LINK = "no link; is the network cable plugged in, at both ends?"
+_NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
+_W5500_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read the register, and what it holds
 
+_kind = ""  # the interface's class in `network`
 _interface: "Any" = None
 _problem = ""
 _told = ""
@@ -26,27 +30,36 @@ _told = ""
 def start(settings: dict) -> None:
     """Start the interface of the configured board and return at once; the address comes later.
 
-    Does nothing the second time. A failure is logged, not raised: the board must get to its
-    prompt all the same.
+    Does nothing the second time, and nothing that a hard reset is about to undo. A failure is
+    logged, not raised: the board must get to its prompt all the same.
     """
-    global _interface, _problem
-    if _interface is not None or _problem:
+    global _kind, _interface, _problem
+    if _kind:
         return
-    profile = boards.PROFILES[settings["board"]]
-    kind = profile["interface"]
+    from firmware import boards  # needed no more after this: see main.py
+
+    profile = boards.profile(settings)
+    _kind = profile["interface"]
+    if _lost_interrupt():
+        return
     try:
         # Only an interface that is not active yet takes the name.
         network.hostname(settings["hostname"])
-        interface = _MAKE[kind](profile)
+        interface = _MAKE[_kind](profile)
         if not interface.active():
             interface.active(True)
-        if kind == "WLAN":
+        _give_mac(interface)
+        _give_address(interface, settings)
+        if _kind == "WLAN" and not interface.isconnected():
             interface.connect(settings["wifi_ssid"], settings["wifi_password"])
         _interface = interface
     except AttributeError:
-        _problem = 'this MicroPython has no network.%s for a W5500; is "board" right?' % kind
+        _problem = 'this MicroPython has no network.%s for a W5500; is "board" right?' % _kind
     except (OSError, RuntimeError, ValueError) as error:
-        _problem = "%s; check the wiring, then reset the board" % error
+        _problem = str(error)
+        if _kind != "WLAN":
+            _problem = "the W5500 does not answer (%s)" % error
+        _problem += "; check wiring and power, then reset the board"
     if _problem:
         log("no network: " + _problem)
 
@@ -61,26 +74,81 @@ def address() -> "str | None":
 
 
 async def wait_for_address(settings: dict) -> str:
-    """This board's IPv4 address, waited for without end; the log tells it, or what is missing."""
+    """This board's IPv4 address, waited for without end; the log tells it, or what is missing.
+
+    A board whose W5500 was left without its interrupt by a soft reset is reset hard instead.
+    """
     global _told
     start(settings)
+    if _lost_interrupt():
+        log("a soft reset left the W5500 without its interrupt: resetting hard, once")
+        await asyncio.sleep(_CHECK_EVERY)  # for that line to leave
+        machine.reset()
     checks = 0
+    missing = ""
     while True:
         found = address()
+        before = missing
+        missing = "" if found else _missing(settings)
+        if before == _NO_LINK and missing != _NO_LINK and _restart(settings):
+            continue
         if found:
             if found != _told:
-                log("address " + found)
+                log("address %s, also %s.local where mDNS works" % (found, network.hostname()))
                 _told = found
             return found
-        if checks % _TELL_EVERY == 0:
-            if _problem:
-                log("no network: " + _problem)
-            elif settings["wifi_ssid"]:
-                log("waiting for an address from Wi-Fi " + printable(settings["wifi_ssid"]))
-            else:
-                log("waiting for an address; is the network cable plugged in?")
+        if missing != before or checks % _TELL_EVERY == 0:
+            log(missing)
         checks += 1
         await asyncio.sleep(_CHECK_EVERY)
+
+
+def _lost_interrupt():
+    # An ESP32 drops all GPIO interrupts at a soft reset, and the driver, which lives on, does
+    # not ask for its own again. After machine.reset() the cause is another, so this ends.
+    return _kind == "LAN" and machine.reset_cause() == machine.SOFT_RESET
+
+
+def _missing(settings):
+    """What is in the way of an address, for the log."""
+    if _problem:
+        return "no network: " + _problem
+    status = _interface.status()
+    if _kind == "WLAN":
+        name = printable(settings["wifi_ssid"])
+        if status == _network.STAT_WRONG_PASSWORD:
+            return "Wi-Fi %s refuses the password" % name
+        if status == _network.STAT_NO_AP_FOUND:
+            return "no Wi-Fi %s in reach" % name
+        return "waiting for an address from Wi-Fi " + name
+    linked = status == _network.ETH_CONNECTED if _kind == "LAN" else status != 0
+    return _NO_DHCP if linked else _NO_LINK
+
+
+def _restart(settings):
+    """Restart an interface that does not watch its link; whether it is of that kind."""
+    if _kind != "WIZNET5K":
+        return False
+    # It would go on with the address of the network that it was plugged into before.
+    _interface.active(False)
+    _interface.active(True)
+    _give_address(_interface, settings)
+    return True
+
+
+def _give_mac(interface):
+    """A controller without an address of its own sends frames that no switch takes."""
+    if interface.config("mac") == bytes(6):
+        # The second bit: locally administered, not a maker's.
+        interface.config(mac=b"\x02" + (b"\x00" * 5 + machine.unique_id())[-5:])
+
+
+def _give_address(interface, settings):
+    own = settings["address"]
+    if own:
+        gateway = settings["gateway"] or own  # itself: nothing lies behind this network
+        dns = settings["dns"] or gateway
+        interface.ifconfig((own, settings["netmask"], gateway, dns))
 
 
 def _spi(profile, *baudrate):
@@ -106,12 +174,19 @@ def _lan(profile):
 
 
 def _wiznet5k(profile):
-    return _network.WIZNET5K(
-        _spi(profile, 20000000),
-        machine.Pin(profile["cs"]),
-        machine.Pin(profile["reset"]),
-        machine.Pin(profile["int"]),
-    )
+    driver = _network.WIZNET5K
+    spi = _spi(profile, 20000000)
+    cs = _machine.Pin(profile["cs"], machine.Pin.OUT, value=1)
+    reset = _machine.Pin(profile["reset"], machine.Pin.OUT, value=1)
+    # The driver waits for ever for a chip that is not there.
+    request, expected = _W5500_VERSION
+    cs(0)
+    spi.write(request)
+    found = spi.read(1)
+    cs(1)
+    if found != expected:
+        raise OSError("SPI %d reads %s" % (profile["spi"], found[0]))
+    return driver(spi, cs, reset, machine.Pin(profile["int"]))
 
 
 def _wlan(profile):

@@ -1,9 +1,12 @@
 """Virtual boards: the board's program in processes, with stand-ins for the hardware alone.
 
-deploy.sh --virtual calls this. It needs nothing but CPython's standard library.
+deploy.sh --virtual calls this. It needs nothing but CPython's standard library. On MicroPython a
+board is one behind a serial port, and deploy.sh puts the program on it as on any other; without
+MicroPython it is a folder with a copy of the program.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -17,10 +20,14 @@ import tempfile
 import threading
 from pathlib import Path
 
+import serial_port
+
 TOP = Path(__file__).resolve().parent.parent
 START = TOP / "host_tests" / "board" / "start.py"
 DEFAULT_PORT = 8080
-HEAP = {"32": "128k", "64": "256k"}  # a 64-bit object is twice as large
+HEAP = {"32": "128k", "64": "256k"}  # for the board's own program
+PROMPT = b">>> "
+ENDED = "the program has ended; a board shows its prompt now"
 PROBE = """
 import sys
 print("%d.%d.%d" % sys.implementation.version[:3], 64 if sys.maxsize > 1 << 31 else 32)
@@ -31,15 +38,11 @@ class Failure(Exception):
     """Something that the person at the terminal can put right."""
 
 
-def interpreter(micropython, reason):
-    """The command that runs a script as a board does, and its description."""
-    if micropython is None:
-        command = [sys.executable, "-E", "-s", "-u", "-X", "utf8"]
-        return command, f"CPython {platform.python_version()}, for want of MicroPython ({reason})"
+def describe(micropython):
+    """What a MicroPython is, for people, and the bits of its words."""
     answer = subprocess.run([micropython, "-c", PROBE], capture_output=True, text=True, check=True)
     version, bits = answer.stdout.split()
-    command = [micropython, "-X", "heapsize=" + HEAP[bits]]
-    return command, f"MicroPython {version}, {bits} bit, {HEAP[bits]} of heap"
+    return f"MicroPython {version}, {bits} bit, {HEAP[bits]} of heap", bits
 
 
 def choose_port(wanted):
@@ -60,8 +63,17 @@ def choose_port(wanted):
         return probe.getsockname()[1]
 
 
+def environment():
+    """This one without what is meant for other Pythons."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "MICROPY"))
+    }
+
+
 class Board:
-    """A folder with a board's files, and the process that runs them."""
+    """A folder with a board's files, and the process of CPython that runs them."""
 
     def __init__(self, name, folder, config):
         self.name = name
@@ -76,17 +88,12 @@ class Board:
             )
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
-    def power_on(self, command, lines):
+    def power_on(self, lines):
         """Start the program: (board, line) to the queue for a line, (board, None) at its end."""
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTHON", "MICROPY"))
-        }
         self.process = subprocess.Popen(
-            [*command, START],
+            [sys.executable, "-E", "-s", "-u", "-X", "utf8", START],
             cwd=self.folder,
-            env=environment,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -100,6 +107,7 @@ class Board:
     def _read(self, lines):
         for line in self.process.stdout:
             lines.put((self, line.rstrip("\r\n")))
+        lines.put((self, ENDED))
         lines.put((self, None))
 
     def power_off(self):
@@ -108,19 +116,67 @@ class Board:
             self.process.wait()
 
 
-def run(boards, command, port):
+class SerialBoard:
+    """A board behind a serial port, on which deploy.sh puts the program."""
+
+    def __init__(self, name, folder, config, micropython, bits):
+        self.name = name
+        self._board = serial_port.SerialBoard(folder, micropython, heap=serial_port.HEAP[bits])
+        self._deploy = None
+        self._config = folder / "config.json"
+        self._config.write_text(json.dumps(config), encoding="utf-8")
+
+    def power_on(self, lines):
+        """Deploy, then start: lines to the queue as Board.power_on() does."""
+        self._board.plug_in()
+        self._deploy = subprocess.Popen(
+            [TOP / "deploy.sh", "--port", self._board.device, "--config", self._config],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+
+    def _read(self, lines):
+        for line in self._deploy.stdout:
+            lines.put((self, line.rstrip("\n")))
+        if self._deploy.wait() != 0:
+            lines.put((self, None))
+            return
+        # The serial log, read as a terminal program reads it.
+        log = os.open(self._board.device, os.O_RDWR | os.O_NOCTTY)
+        rest = b""
+        with contextlib.suppress(OSError):  # the power goes off
+            while rest != PROMPT:
+                *whole, rest = (rest + os.read(log, 4096)).split(b"\r\n")
+                for line in whole:
+                    lines.put((self, line.decode(errors="backslashreplace")))
+            lines.put((self, ENDED))
+            lines.put((self, None))
+
+    def power_off(self):
+        if self._deploy is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._deploy.pid, signal.SIGKILL)
+            self._deploy.wait()
+        self._board.pull_out()
+
+
+def run(boards, port):
     """Power on the first board, then the next when the server listens; show what they print."""
     lines = queue.SimpleQueue()
     off = list(boards)
-    off.pop(0).power_on(command, lines)
+    off.pop(0).power_on(lines)
     running = 1
     told = False
     while running:
         board, line = lines.get()
         if line is None:
             running -= 1
-            status = board.process.wait()
-            line = f"the program has ended with exit status {status}; a board shows its prompt now"
+            continue
         print(f"{board.name} | {line}", flush=True)
         if board.name == "server" and "listening" in line and not told:
             told = True
@@ -128,24 +184,23 @@ def run(boards, command, port):
             print(f"Any WebSocket client can connect to {url} now; in a browser's console:")
             print(f'  new WebSocket("{url}").onmessage = event => console.log(event.data)')
             for other in off:
-                other.power_on(command, lines)
+                other.power_on(lines)
                 running += 1
             off = []
 
 
-def plan(args, folder):
-    """The boards to start, in order, and the server's port."""
+def plan(args, make):
+    """The boards to start, in order, and the server's port. `make(name, config)` is a board."""
     port = None if args.role == "client" else choose_port(args.listen)
     boards = []
     if args.role != "client":
-        config = {"role": "server", "hostname": "server", "port": port}
-        boards.append(Board("server", folder / "server", config))
+        boards.append(make("server", {"role": "server", "hostname": "server", "port": port}))
     if args.role != "server":
         config = {"role": "client", "hostname": "client"}
         url = f"ws://127.0.0.1:{port}/" if port else args.url
         if url:
             config["url"] = url
-        boards.append(Board("client", folder / "client", config))
+        boards.append(make("client", config))
     return boards, port
 
 
@@ -167,11 +222,23 @@ def main():
     try:
         with tempfile.TemporaryDirectory(prefix="microws-") as folder:
             try:
-                command, description = interpreter(args.micropython, args.reason)
-                boards, port = plan(args, Path(folder))
+                if args.micropython:
+                    description, bits = describe(args.micropython)
+
+                    def make(name, config):
+                        own = Path(folder) / name
+                        return SerialBoard(name, own, config, args.micropython, bits)
+                else:
+                    version = platform.python_version()
+                    description = f"CPython {version}, for want of MicroPython ({args.reason})"
+
+                    def make(name, config):
+                        return Board(name, Path(folder) / name, config)
+
+                boards, port = plan(args, make)
                 names = " and ".join(board.name for board in boards)
                 print(f"Virtual {names} on {description}. Press Ctrl-C to stop.", flush=True)
-                run(boards, command, port)
+                run(boards, port)
             finally:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
                 for board in boards:

@@ -1,8 +1,58 @@
-"""Stands in for a board's `machine` module: pins, a converter that shows a moving value, SPI."""
+"""Stands in for a board's `machine` module: pins, a converter that shows a moving value, SPI.
+
+It refuses what the real one refuses. What a test or a virtual board sets: `chip`, `w5500`,
+`cause`, `Pin.grounded`.
+"""
 
 import math
+import os
 import random
+import sys
 import time
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+chip = "ESP32"
+w5500 = True  # a chip answers on SPI
+cause = PWRON_RESET
+
+
+class Uname:
+    @property
+    def machine(self):
+        return "Virtual board with " + chip
+
+
+class _Os:
+    """The unix port's `os` with the uname() that boards have."""
+
+    def __init__(self, real):
+        self._real = real
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    def uname(self):
+        return Uname()
+
+
+sys.modules["os"] = _Os(os)
+
+
+def reset_cause():
+    return cause
+
+
+def reset():
+    raise SystemExit("hard reset")
+
+
+def unique_id():
+    return b"\x24\x0a\xc4\x01\x02\x03"
 
 
 class Pin:
@@ -13,11 +63,16 @@ class Pin:
     # GPIO numbers that a jumper connects to ground.
     grounded: set = set()
 
-    def __init__(self, number, mode=-1, pull=-1):
+    def __init__(self, number, mode=-1, pull=-1, *, value=None):
         if not isinstance(number, int) or not 0 <= number <= 48:
             raise ValueError("invalid pin")
+        if mode == Pin.OUT and chip == "ESP32" and number >= 34:
+            raise ValueError("pin can only be input")
         self.number = number
         self.pull = pull
+
+    def __call__(self, level):
+        pass
 
     def value(self):
         return 1 if self.pull == Pin.PULL_UP and self.number not in Pin.grounded else 0
@@ -38,10 +93,25 @@ class ADC:
         return int(32768 + 20000 * slow + random.uniform(-500, 500))
 
 
-class SPI:
-    def __init__(self, number, baudrate=1000000, *, sck, mosi, miso):
-        if number not in (0, 1, 2):
-            raise ValueError("SPI(%s) doesn't exist" % number)
+class SoftSPI:
+    def __init__(self, baudrate=500000, *, sck, mosi, miso):
         for pin in (sck, mosi, miso):
             if not isinstance(pin, Pin):
                 raise TypeError("expecting a Pin")
+
+    def write(self, data):
+        self._written = bytes(data)
+
+    def read(self, count):
+        """What a W5500 says to a request for its version, or a bus with nothing on it."""
+        if w5500 and self._written == b"\x00\x39\x00" and count == 1:
+            return b"\x04"
+        return b"\xff" * count
+
+
+class SPI(SoftSPI):
+    def __init__(self, number, baudrate=1000000, *, sck, mosi, miso):
+        numbers = {"RP2040": (0, 1), "ESP32C3": (1,), "ESP32C6": (1,)}.get(chip, (1, 2))
+        if number not in numbers:
+            raise ValueError("SPI(%s) doesn't exist" % number)
+        super().__init__(baudrate, sck=sck, mosi=mosi, miso=miso)

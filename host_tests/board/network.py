@@ -1,13 +1,31 @@
-"""Stands in for a board's `network` module: interfaces that are the computer's loopback."""
+"""Stands in for a board's `network` module: interfaces that are the computer's loopback.
+
+It refuses what the real one refuses, and says so where the real one hides a mistake. What a test
+or a virtual board sets: `cable`, `lease`, `burnt_mac`, `machine.w5500`, `machine.chip`.
+"""
 
 import machine
 
 PHY_W5500 = 102
 STA_IF = 0
+STAT_IDLE = 1000
+STAT_CONNECTING = 1001
+STAT_GOT_IP = 1010
+STAT_NO_AP_FOUND = 201
+STAT_WRONG_PASSWORD = 202
+ETH_STARTED = 1
+ETH_CONNECTED = 3
+ETH_DISCONNECTED = 4
+ETH_GOT_IP = 5
 
-# What DHCP gives; "0.0.0.0" is none.
+# Whether the link is up: the cable is in at both ends, or the Wi-Fi is in reach.
+cable = True
+# What DHCP gives; "0.0.0.0" is a DHCP server that is silent.
 lease = "127.0.0.1"
+# A W5500 has no address of its own at power on.
+burnt_mac = b"\x24\x0a\xc4\x01\x02\x06"
 
+_NONE = "0.0.0.0"
 _hostname = "mpy-esp32"
 
 
@@ -21,50 +39,134 @@ def hostname(name=None):
 
 
 class _Interface:
+    chips: tuple = ()
+
     def __init__(self):
+        if machine.chip not in self.chips:
+            raise AttributeError("'module' object has no attribute")
         self._active = False
+        self._mac = burnt_mac
+        self._static = None
+        self.name = None  # under which DHCP and mDNS know it
 
     def active(self, on=None):
         if on is None:
             return self._active
+        if on and not self._active:
+            self.name = _hostname
         self._active = bool(on)
 
+    def config(self, query=None, *, mac=None):
+        if mac is not None:
+            if len(mac) != 6 or mac[0] & 1:
+                raise OSError("failed setting MAC address")
+            self._mac = mac
+        elif query == "mac":
+            return self._mac
+        else:
+            raise ValueError("unknown config param")
+
     def isconnected(self):
-        return self._active and lease != "0.0.0.0"
+        return self.ifconfig()[0] != _NONE
 
-    def ifconfig(self):
-        return (lease if self._active else "0.0.0.0", "255.0.0.0", "0.0.0.0", "0.0.0.0")
+    def ifconfig(self, to=None):
+        if to is None:
+            if not self._active or not cable:
+                return (_NONE,) * 4
+            return self._static or (lease, "255.0.0.0", _NONE, _NONE)
+        if not self._active:
+            raise OSError("the interface is not active yet")
+        if to == "dhcp":
+            self._static = None
+        elif isinstance(to, tuple) and len(to) == 4:
+            self._static = to
+        else:
+            raise ValueError("invalid arguments")
 
 
-def _pins(*pins):
+def _need_spi(spi, *pins):
+    if type(spi) is not machine.SPI:
+        raise ValueError("expecting a SPI object")
     for pin in pins:
         if not isinstance(pin, machine.Pin):
             raise ValueError("expecting a pin")
 
 
-class LAN(_Interface):
-    def __init__(self, *, phy_type, phy_addr, spi, cs, int, reset=None):
+_lan = None
+
+
+class _Lan(_Interface):
+    chips = ("ESP32", "ESP32S2", "ESP32S3", "ESP32C3", "ESP32C6")
+
+    def __init__(self, wiring):
         super().__init__()
-        if phy_type != PHY_W5500:
-            raise ValueError("invalid phy type")
-        if not 0 <= phy_addr <= 31:
-            raise ValueError("invalid phy address")
-        if not isinstance(spi, machine.SPI):
-            raise ValueError("expecting a SPI object")
-        _pins(cs, int)
-        if reset is not None:
-            _pins(reset)
+        self.wiring = wiring
+        self._linked = False
+
+    def status(self):
+        if not self._active:
+            return 0
+        if cable:
+            self._linked = True
+            return ETH_GOT_IP if self.isconnected() else ETH_CONNECTED
+        return ETH_DISCONNECTED if self._linked else ETH_STARTED
+
+
+def LAN(*, phy_type, phy_addr, spi=None, cs=None, int=None, reset=None):
+    global _lan
+    if phy_type != PHY_W5500:
+        raise ValueError("invalid phy type")
+    if not 0 <= phy_addr <= 31:
+        raise ValueError("invalid phy address")
+    _need_spi(spi, cs, *([] if reset is None else [reset]))
+    if int is None:
+        raise OSError("esp_eth_driver_install failed with invalid argument")
+    if not isinstance(int, machine.Pin):
+        raise ValueError("expecting a pin")
+    if not machine.w5500:
+        raise OSError("esp_eth_driver_install failed")
+    wiring = (cs.number, int.number, reset and reset.number)
+    if _lan is None:
+        _lan = _Lan(wiring)
+    elif _lan.wiring != wiring:
+        # The real one hands out the first and forgets what it was asked for.
+        raise RuntimeError("there is a LAN with other pins")
+    return _lan
 
 
 class WIZNET5K(_Interface):
-    def __init__(self, spi, cs, rst, intn):
+    chips = ("RP2040",)
+
+    def __init__(self, spi, cs, rst, intn=None):
         super().__init__()
-        if not isinstance(spi, machine.SPI):
-            raise ValueError("expecting a SPI object")
-        _pins(cs, rst, intn)
+        _need_spi(spi, cs, rst, *([] if intn is None else [intn]))
+        self.starts = 0
+
+    def active(self, on=None):
+        if on and not self._active:
+            if not machine.w5500:
+                raise AssertionError("the driver waits for ever for a chip that is not there")
+            self._static = None  # it starts with DHCP
+            self._lease = lease
+            self.starts += 1
+        return super().active(on)
+
+    def ifconfig(self, to=None):
+        found = super().ifconfig(to)
+        if found and self._active and cable and not self._static:
+            # Asked for once, at the start, and kept whatever the cable does.
+            if self._lease == _NONE:
+                self._lease = lease
+            return (self._lease,) + found[1:]
+        return found
+
+    def status(self):
+        return (2 if self._active else 1) if cable else 0
 
 
 class WLAN(_Interface):
+    chips = _Lan.chips
+
     def __init__(self, kind):
         super().__init__()
         if kind != STA_IF:
@@ -74,7 +176,14 @@ class WLAN(_Interface):
     def connect(self, ssid, key=None):
         if not self._active:
             raise OSError("Wifi Not Started")
-        self._joined = True
+        self._joined = key != "wrong password"
 
     def isconnected(self):
         return self._joined and super().isconnected()
+
+    def status(self):
+        if not cable:
+            return STAT_NO_AP_FOUND
+        if not self._joined:
+            return STAT_WRONG_PASSWORD if self._active else STAT_IDLE
+        return STAT_GOT_IP if self.isconnected() else STAT_CONNECTING

@@ -5,6 +5,8 @@ It runs on MicroPython and on CPython.
 
 import sys
 
+import machine  # noqa: F401  (it stands for what `os` says of the chip, too)
+
 # sys.path[0] is this folder. A board looks in its root and in /lib.
 sys.path[1:1] = ["", "lib"]
 

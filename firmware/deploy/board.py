@@ -1,0 +1,180 @@
+"""The board's half of a deployment: deploy.sh runs it there, from memory.
+
+It is never copied to the board. A new file comes as NAME.new and takes its name only when its
+hash is right, and renaming is one step on the boards' file system: whatever stops a deployment,
+each name holds a whole file, the old one or the new one.
+"""
+
+import binascii
+import hashlib
+import json
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_os: "Any" = os  # the type stubs do not know its uname()
+_sys: "Any" = sys
+
+CONFIG = "config.json"
+INSTALLED = "firmware/installed.txt"  # the paths that are ours, one a line
+FOLDERS = ("firmware", "lib/microws")  # where everything is ours
+OTHERS = ("boot.py", "main.py", CONFIG)
+NEW = ".new"
+ASIDE = ".before-microws"
+
+
+def report() -> None:
+    """Print what runs here, then for each file its path, size in bytes, and hash if it is ours."""
+    _, fragment, _, _, free = _os.statvfs("/")[:5]
+    about = {
+        "name": sys.implementation.name,
+        "version": list(sys.implementation.version)[:3],
+        "machine": _os.uname().machine,
+        "mpy": getattr(_sys.implementation, "_mpy", 0),
+        "free": fragment * free,
+        "installed": _installed(),
+        "config": None,
+    }
+    if _exists(CONFIG):
+        with open(CONFIG, "rb") as file:
+            about["config"] = str(binascii.hexlify(file.read()), "ascii")
+    print(json.dumps(about))
+    for path, size in _walk(""):
+        ours = path in about["installed"] or path in OTHERS or _in_folders(path)
+        print(json.dumps([path, size, digest(path) if ours else None]))
+
+
+def wipe() -> None:
+    """Remove every file but the configuration."""
+    for path, _ in list(_walk("")):
+        if path != CONFIG:
+            os.remove(path)
+    _prune("")
+
+
+def begin(paths: list, sent: list) -> None:
+    """Make ready: folders for these paths, and whose they are from now on.
+
+    What an earlier deployment left half done is removed. What somebody else left under the name
+    of one that is `sent` is kept under another.
+    """
+    for path, _ in list(_walk("")):
+        name = path[: -len(NEW)]
+        if path == name + NEW and (name in paths or name == CONFIG or _in_folders(path)):
+            os.remove(path)
+    installed = _installed()
+    for path in paths:
+        folder = ""
+        for part in path.split("/")[:-1]:
+            folder += part
+            if not _exists(folder):
+                os.mkdir(folder)
+            folder += "/"
+        foreign = path in sent and path not in installed and path != CONFIG
+        if foreign and "/" not in path and _exists(path):
+            _set_aside(path)
+    _list(set(installed) | set(paths))
+
+
+def commit(sent: dict, wanted: dict) -> None:
+    """Give the new files their names, then remove what is stale, then look at every file again.
+
+    Both are hashes by path: of what came as .new, and of all that there is to be. OSError for a
+    file that is not what it should be; then nothing has its new name yet.
+    """
+    for path in sent:
+        if digest(path + NEW) != sent[path]:
+            raise OSError("%s did not arrive whole" % path)
+    for path in sent:
+        os.rename(path + NEW, path)
+    for path in _installed():
+        if path not in wanted and _exists(path):
+            os.remove(path)
+    for path, _ in list(_walk("")):
+        twin = path[:-3] + ".mpy"  # the .py file would be taken instead of it
+        if path.endswith(".py") and twin in wanted:
+            os.remove(path)
+    for folder in FOLDERS:
+        _prune(folder)
+    _list(wanted)
+    for path in wanted:
+        if digest(path) != wanted[path]:
+            raise OSError("%s is damaged on the board" % path)
+
+
+def digest(path: str) -> str:
+    """The SHA-256 of a file in hexadecimal."""
+    found = hashlib.sha256()
+    buffer = bytearray(512)
+    with open(path, "rb") as file:
+        while True:
+            count = file.readinto(buffer)
+            if not count:
+                return str(binascii.hexlify(found.digest()), "ascii")
+            found.update(memoryview(buffer)[:count])
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def _in_folders(path):
+    return path.startswith(tuple([folder + "/" for folder in FOLDERS]))
+
+
+def _walk(folder):
+    """(path, size) of every file below it."""
+    for entry in _os.ilistdir(folder or "/"):
+        path = folder + "/" + entry[0] if folder else entry[0]
+        if entry[1] & 0x4000:
+            yield from _walk(path)
+        else:
+            yield path, entry[3]
+
+
+def _prune(folder):
+    """Remove the empty folders in it."""
+    if folder and not _exists(folder):
+        return
+    for entry in list(_os.ilistdir(folder or "/")):
+        if entry[1] & 0x4000:
+            _prune(folder + "/" + entry[0] if folder else entry[0])
+    if folder and not os.listdir(folder):
+        os.rmdir(folder)
+
+
+def _installed():
+    if not _exists(INSTALLED):
+        return []
+    with open(INSTALLED) as file:
+        return [line for line in file.read().split("\n") if line]
+
+
+def _list(paths):
+    with open(INSTALLED + NEW, "w") as file:
+        for path in sorted(paths):
+            if path != CONFIG:
+                file.write(path + "\n")
+        file.write(INSTALLED + "\n")
+    os.rename(INSTALLED + NEW, INSTALLED)
+
+
+def _set_aside(path):
+    aside = path + ASIDE
+    while _exists(aside):
+        aside += "-too"
+    with open(path, "rb") as old, open(aside + NEW, "wb") as copy:
+        while True:
+            piece = old.read(512)
+            if not piece:
+                break
+            copy.write(piece)
+    os.rename(aside + NEW, aside)
+    print("kept the board's own %s as %s" % (path, aside))

@@ -1,0 +1,19 @@
+# Freezes the whole program, boot.py and main.py too, into an image of MicroPython:
+#   make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=/path/to/firmware/manifest.py
+# A file of the same name on the board's file system is not looked at then; config.json is.
+# ruff: noqa: F821
+# mypy: ignore-errors
+# (The tool that reads this gives it these functions.)
+import os
+
+include("$(PORT_DIR)/boards/manifest.py")
+metadata(version="0.1.0", license="MIT")
+for folder, package_name, for_computers in (
+    ("../lib", "microws", "_cpython.py"),
+    ("..", "firmware", "manifest.py"),
+):
+    names = sorted(os.listdir(folder + "/" + package_name))
+    files = [name for name in names if name.endswith(".py") and name != for_computers]
+    package(package_name, files=files, base_path=folder)
+for name in ("boot.py", "main.py"):
+    module(name, base_path="..")
