@@ -235,7 +235,12 @@ class WebSocket(Waiting, Connection):
             else:
                 await self._read_within(timeout)
         self._check_end()
-        message = self._message()
+        try:
+            message = self._message()
+        except MemoryError:
+            self._event = self._protocol.no_memory()
+            await self._finish()
+            self._check_end()
         self._release()
         return message
 

@@ -25,6 +25,8 @@ def accept_key(key: str) -> str:
 
 def parse_url(url: str) -> "tuple[bool, str, int, str]":
     """``(secure, host, port, path)`` of a ws:// or wss:// URL (§3), or ``ValueError``."""
+    if not isinstance(url, str):
+        raise TypeError("url must be str")
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     # The authority ends at the first slash or question mark.
@@ -166,7 +168,9 @@ class ClientHandshake:
             raise HandshakeError("response: " + str(error)) from None
         version, _, rest = line.partition(" ")
         code, _, phrase = rest.partition(" ")
-        if not version.startswith("HTTP/1.") or len(code) != 3 or not code.isdigit():
+        minor = version[7:]
+        spoken = version.startswith("HTTP/1.") and len(minor) == 1 and minor.isdigit()
+        if not spoken or len(code) != 3 or not code.isdigit():
             raise HandshakeError("the peer does not speak HTTP/1.1")
         status = int(code)
         if status != 101:

@@ -31,12 +31,13 @@ def listen(
     ``compression`` accepts permessage-deflate, as ``connect()`` offers it.
     ``OSError`` where the address cannot be had. CPython tells the port it chose for port 0.
     """
-    new_extension(compression)  # a wrong one is told at once
+    subprotocols = tuple(subprotocols)
 
     def protocol() -> Protocol:
         handshake = ServerHandshake(subprotocols, new_extension(compression))
         return Protocol(handshake, False, **limits)
 
+    protocol()  # a wrong argument is told at once, not when a client comes
     return Listener(host, port, protocol, ssl, handshake_timeout, close_timeout)
 
 
@@ -80,14 +81,18 @@ class Listener:
                 # Gone before its turn, or the board is out of sockets: both pass.
                 sleep(0.05)
                 continue
-            ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
+            ws: Any = None
             try:
+                ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
                 ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
                 return ws
             except (OSError, WebSocketError):
                 ws._finish()
+            except MemoryError:
+                # There is no room for one more; that is no reason to serve nobody.
+                (ws._shut if ws else sock.close)()
             except BaseException:
-                ws._shut()
+                (ws._shut if ws else sock.close)()
                 raise
 
     def close(self) -> None:

@@ -25,7 +25,12 @@ if MICROPYTHON:
 
     def inflater(data: "Any", window_bits: int) -> "Any":
         """What has ``readinto(buffer)``; that gives 0 at the end, ``OSError`` for bad data."""
-        return deflate.DeflateIO(io.BytesIO(bytes(data) + _TAIL), deflate.RAW, window_bits)
+        size: Any = len(data) + len(_TAIL)  # at once, so that there is one copy and no more
+        stream = io.BytesIO(size)
+        stream.write(data)
+        stream.write(_TAIL)
+        stream.seek(0)
+        return deflate.DeflateIO(stream, deflate.RAW, window_bits)
 
     def compress(data: "Any", window_bits: int) -> bytes:
         out = io.BytesIO()

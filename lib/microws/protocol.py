@@ -54,8 +54,9 @@ class Protocol:
     """One connection, from the handshake to the close.
 
     ``max_size`` bounds a message in bytes (then 1009), ``max_fragments`` its frames (1008),
-    ``max_header`` the handshake's head in bytes (431). ``read_size`` is the size of the read
-    buffer, at least 131, ``write_size`` that to which the transmit buffer may grow.
+    ``max_header`` the handshake's head in bytes and ``max_fields`` its fields (both 431).
+    ``read_size`` is the size of the read buffer, at least 131, ``write_size`` that to which the
+    transmit buffer may grow.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Protocol:
         max_size: int = 65536,
         max_fragments: int = 1024,
         max_header: int = 4096,
+        max_fields: int = 64,
         read_size: int = 512,
         write_size: int = 4096,
     ) -> None:
@@ -80,8 +82,10 @@ class Protocol:
         self._max_size = max_size
         self._max_fragments = max_fragments
         self._max_header = max_header
+        self._max_fields = max_fields
         self._head: Any = bytearray()
         self._newlines = 0
+        self._lines = 0
         # Receiving
         self._mask_in = 0 if client else 0x80
         self._rx = bytearray(read_size)
@@ -255,6 +259,20 @@ class Protocol:
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""
+        try:
+            return self._parse()
+        except MemoryError:
+            return self.no_memory()
+
+    def no_memory(self) -> int:
+        """There is no memory for what came: that ends this connection, not the program."""
+        # First what the message took is given back, for the Close frame needs a little.
+        self._target = self.data = self._head = self._inflater = None
+        if self.state == _CONNECTING:
+            return self._refuse(HandshakeError("out of memory", 0 if self.client else 503))
+        return self.fail(1009, "no memory for the message")
+
+    def _parse(self) -> int:
         if self.state == _CONNECTING:
             return self._parse_head()
         if self._inflater:
@@ -390,8 +408,9 @@ class Protocol:
                 self._skip = False
                 return _GO_ON
             if self._compressed:
-                self._inflater = self._extension.inflater(memoryview(data)[: self._at])
                 self.data = self._target
+                self._inflater = self._extension.inflater(memoryview(data)[: self._at])
+                data = None  # it has a copy, and while it inflates there is need of the room
                 self._at = 0
                 return self._inflate()
             return self._complete()
@@ -490,6 +509,7 @@ class Protocol:
                 newlines = 3 if newlines == 2 else 1
             elif c == 10 and newlines & 1:
                 newlines += 1
+                self._lines += 1
             else:
                 newlines = 0
         self._newlines = newlines
@@ -500,16 +520,17 @@ class Protocol:
                 raise HandshakeError(
                     "header over %d bytes" % self._max_header, 0 if self.client else 431
                 )
+            if self._lines > self._max_fields + 2:  # the first line and the empty one
+                # Each takes much more memory than its bytes once they are taken apart.
+                raise HandshakeError(
+                    "over %d header fields" % self._max_fields, 0 if self.client else 431
+                )
             head.extend(memoryview(rx)[start:at])
             if newlines < 4:
                 return _NOTHING
             response = self.handshake.respond(memoryview(head)[:-4])
         except HandshakeError as error:
-            self.error = error
-            if not self.client:
-                head, self.body = self.handshake.refuse(error)
-                self.queue(head)
-            return self._drop()
+            return self._refuse(error)
         self._extension = self.handshake.extension
         if response:
             self.queue(response)
@@ -518,6 +539,14 @@ class Protocol:
             self.handshake.request = None  # memory that nobody needs any more
         self.state = _OPEN
         return _OPENED
+
+    def _refuse(self, error: HandshakeError) -> int:
+        """The handshake has failed; a server says so."""
+        self.error = error
+        if not self.client:
+            head, self.body = self.handshake.refuse(error)
+            self.queue(head)
+        return self._drop()
 
     # Sending
 

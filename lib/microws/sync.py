@@ -102,7 +102,12 @@ class WebSocket(Connection):
         """
         self._protocol.receive_into(None)
         self._receive(timeout)
-        message = self._message()
+        try:
+            message = self._message()
+        except MemoryError:
+            self._protocol.no_memory()
+            self._finish()
+            raise self._protocol.closed_error() from None
         self._protocol.release()
         return message
 

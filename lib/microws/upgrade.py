@@ -83,7 +83,7 @@ class ServerHandshake:
         major, dot, minor = version[5:6], version[6:7], version[7:]
         if not (version[:5] == "HTTP/" and dot == "." and major.isdigit() and minor.isdigit()):
             raise HandshakeError("malformed request line", 400)
-        if path[0] != "/":
+        if not path.startswith("/"):
             raise HandshakeError("malformed request line", 400)
         if major != "1" or minor == "0":
             raise HandshakeError("HTTP/1.1 required", 505)
