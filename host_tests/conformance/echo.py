@@ -1,0 +1,30 @@
+"""What the echo programs share: their arguments, and the echo itself, by messages or by pieces."""
+
+import sys
+
+import microws
+
+# blocking or asyncio; whole (messages) or pieces (a message goes back while it still comes)
+FRONT, MODE, COMPRESSION, MAX_SIZE, MAX_FRAGMENTS = sys.argv[1:6]
+OPTIONS = {
+    "compression": None if COMPRESSION == "none" else COMPRESSION,
+    "max_size": int(MAX_SIZE),
+    "max_fragments": int(MAX_FRAGMENTS),
+}
+
+# How a connection ends when the suite breaks it: that is what it tests.
+ENDED = (microws.WebSocketError, OSError)
+
+
+def echo(ws):
+    while MODE == "pieces":
+        ws.send(ws.recv_streaming())
+    for message in ws:
+        ws.send(message)
+
+
+async def echo_asyncio(ws):
+    while MODE == "pieces":
+        await ws.send(ws.recv_streaming())
+    async for message in ws:
+        await ws.send(message)

@@ -1,0 +1,504 @@
+"""Every bound on what a peer can make grow: its default, and the memory of a small board under it.
+
+The floods are played to the library on the 32-bit virtual machine, with a heap of 128 KiB.
+"""
+
+import inspect
+import socket
+import zlib
+
+import microws
+import pytest
+from conftest import INTERPRETERS, PATIENCE
+from microws import aio, aio_server
+from microws.protocol import Protocol
+from mock_socket import BINARY, TEXT, close_frame, frame, frames, request, response
+
+BOARD = INTERPRETERS["micropython32"]
+PACKED = zlib.compress(bytes(1_000_000), wbits=-10)
+
+# The table of the README: where a bound is given, its name and its default. Bytes and seconds.
+DEFAULTS = [
+    (Protocol, "max_header", 4096),
+    (Protocol, "max_fields", 64),
+    (Protocol, "max_size", 65536),
+    (Protocol, "max_fragments", 1024),
+    (Protocol, "read_size", 512),
+    (Protocol, "write_size", 4096),
+    (microws.connect, "timeout", 10),
+    (microws.connect, "close_timeout", 10),
+    (microws.listen, "handshake_timeout", 10),
+    (microws.listen, "close_timeout", 10),
+    (aio.connect, "timeout", 10),
+    (aio.connect, "close_timeout", 10),
+    (aio.connect, "keepalive_timeout", 40),
+    (aio_server.serve, "handshake_timeout", 10),
+    (aio_server.serve, "close_timeout", 10),
+    (aio_server.serve, "keepalive_timeout", 40),
+    (aio_server.serve, "max_clients", 8),
+    (aio_server.serve, "max_backlog", 4096),
+]
+
+
+@pytest.mark.parametrize(("where", "name", "default"), DEFAULTS)
+def test_default(where, name, default):
+    assert inspect.signature(where).parameters[name].default == default
+
+
+# Floods. All but ``room`` bytes of the heap are taken, so that what needs more fails otherwise.
+
+ON_THE_BOARD = """
+import gc
+from microws.handshake import ClientHandshake
+from microws.permessage_deflate import Deflate
+from microws.protocol import Protocol
+from microws.upgrade import ServerHandshake
+
+class Done:
+    request = b"\\r\\n\\r\\n"
+    extension = None
+    def respond(self, head):
+        return b""
+
+def opened(extension=None, **limits):
+    handshake = Done()
+    handshake.extension = extension
+    p = Protocol(handshake, True, **limits)
+    feed(p, b"\\r\\n\\r\\n")
+    return p
+
+def feed(p, data, drain=True):
+    at = 0
+    while at < len(data) and p.state < 3:
+        buffer = p.get_buffer()
+        n = min(p.read_size, len(data) - at)
+        memoryview(buffer)[:n] = memoryview(data)[at : at + n]
+        at += n
+        p.buffer_updated(n)
+        event = 3
+        while 0 < event < 4:
+            event = p.parse()
+            while drain and p.data_to_send():
+                p.sent(p.tx_end - p.tx_start)
+            if event == 1:
+                p.release()
+                p.receive_into(None)
+
+def told(p):
+    error = p.closed_error() if p.state == 3 else None
+    print(getattr(error, "status", getattr(error, "code", None)), getattr(error, "reason", ""))
+
+def leave(room):
+    kept = bytearray(room)
+    taken = [None] * 4000
+    at = 0
+    for size in (1000, 200, 50, 10):
+        try:
+            while True:
+                taken[at] = bytearray(size)
+                at += 1
+        except MemoryError:
+            pass
+    return taken
+"""
+
+# The bytes of heap that there are, what is done with them, and how it ends.
+FLOODS = {
+    # While it grows there are an old head and a new one.
+    "a header line without an end": (
+        14000,
+        r"""
+p = Protocol(ServerHandshake(), False)
+feed(p, b"GET / HTTP/1.1\r\nX: ")
+for _ in range(1000):
+    feed(p, b"x" * 100)
+""",
+        "431 header over 4096 bytes",
+    ),
+    "header fields without an end": (
+        6000,
+        r"""
+p = Protocol(ServerHandshake(), False)
+feed(p, b"GET / HTTP/1.1\r\n")
+for i in range(1000):
+    feed(p, b"a%d:b\r\n" % i)
+""",
+        "431 over 64 header fields",
+    ),
+    "a response without an end": (
+        14000,
+        r"""
+p = Protocol(ClientHandshake("ws://h"), True)
+for i in range(1000):
+    feed(p, b"x" * 100)
+""",
+        "0 header over 4096 bytes",
+    ),
+    "a frame of 2 to the power of 63 bytes": (
+        5000,
+        r"""
+p = opened()
+feed(p, b"\x82\x7f\x7f" + b"\xff" * 7)
+""",
+        "1009 message too big",
+    ),
+    "a frame of 2 GiB": (
+        5000,
+        r"""
+p = opened()
+feed(p, b"\x82\x7f\0\0\0\0\x80\0\0\0")
+""",
+        "1009 message too big",
+    ),
+    # While it grows there are an old part of it and a new one: less than twice max_size.
+    "a message in fragments, one too many": (
+        14000,
+        r"""
+p = opened(max_size=5000)
+feed(p, b"\x02\0")
+piece = b"\0\x7e\x01\0" + bytes(256)
+for _ in range(1000):
+    feed(p, piece)
+""",
+        "1009 message too big",
+    ),
+    "a million empty fragments": (
+        6000,
+        r"""
+p = opened()
+feed(p, b"\x01\0")
+many = b"\0\0" * 500
+for _ in range(2000):
+    feed(p, many)
+""",
+        "1008 over 1024 fragments",
+    ),
+    "empty fragments, as many as may be": (
+        6000,
+        r"""
+p = opened(max_fragments=100002)
+feed(p, b"\x01\0")
+many = b"\0\0" * 500
+for _ in range(200):
+    feed(p, many)
+assert p.state == 1
+feed(p, b"\0\0" * 2)
+""",
+        "1008 over 100002 fragments",
+    ),
+    # What waits grows with none of the next four: of the Pongs only the newest is kept
+    # (RFC 6455 5.5.3), and after a Close nothing is read. So control frames need no bound.
+    "pings to one whose answers nobody reads": (
+        7000,
+        r"""
+p = opened()
+many = (b"\x89\x7d" + b"p" * 125) * 8
+for _ in range(2000):
+    feed(p, many, False)
+""",
+        "None ",
+    ),
+    "pings within a message": (
+        7000,
+        r"""
+p = opened()
+feed(p, b"\x01\x03abc")
+many = b"\x89\x01p" * 300
+for _ in range(200):
+    feed(p, many)
+feed(p, b"\x80\0")
+""",
+        "None ",
+    ),
+    "pongs that nobody asked for": (
+        6000,
+        r"""
+p = opened()
+many = b"\x8a\0" * 500
+for _ in range(400):
+    feed(p, many)
+""",
+        "None ",
+    ),
+    "messages while closing": (
+        7000,
+        r"""
+p = opened()
+p.close()
+many = b"\x82\x7e\x04\0" + bytes(1024)
+for _ in range(500):
+    feed(p, many)
+""",
+        "None ",
+    ),
+    # The bound holds for what is inflated. The window takes 1 KiB.
+    "a message that inflates to a million bytes": (
+        13000,
+        f"""
+p = opened(Deflate(10), max_size=2000)
+feed(p, {frame(BINARY, PACKED, rsv=4)})
+""",
+        "1009 message too big",
+    ),
+    "a message for which there is no memory": (
+        12000,
+        r"""
+p = opened(max_size=1 << 20)
+feed(p, b"\x82\x7f\0\0\0\0\0\x04\0\0")
+""",
+        "1009 no memory for the message",
+    ),
+    "fragments for which there is no memory": (
+        12000,
+        r"""
+p = opened(max_size=1 << 20)
+feed(p, b"\x02\0")
+piece = b"\0\x7e\x01\0" + bytes(256)
+for _ in range(1000):
+    feed(p, piece)
+""",
+        "1009 no memory for the message",
+    ),
+    "a compressed message for which there is no memory": (
+        9000,
+        f"""
+p = opened(Deflate(10), max_size=1 << 20)
+feed(p, {frame(BINARY, PACKED, rsv=4)})
+""",
+        "1009 no memory for the message",
+    ),
+    "a request for which there is no memory": (
+        6000,
+        r"""
+p = Protocol(ServerHandshake(), False, max_header=20000)
+feed(p, b"GET / HTTP/1.1\r\nX: ")
+for _ in range(100):
+    feed(p, b"x" * 100)
+""",
+        "503 out of memory",
+    ),
+}
+
+
+@pytest.mark.parametrize(("room", "flood", "ending"), FLOODS.values(), ids=FLOODS)
+def test_flood_stays_in_its_room(room, flood, ending):
+    program = f"{ON_THE_BOARD}taken = leave({room})\ngc.collect()\n{flood}\ntold(p)\n"
+    result = BOARD.run("-c", program)
+    assert (result.stdout.strip("\n"), result.stderr) == (ending, "")
+
+
+# Through sockets: what strikes a bound ends one connection, and the others go on
+
+SERVER = """
+import sys
+import microws
+front, port, options = sys.argv[1:]
+options = eval(options)
+
+if front == "blocking":
+    listener = microws.listen("127.0.0.1", int(port), **options)
+    print("listening")
+    while True:
+        ws = listener.accept()
+        try:
+            for message in ws:
+                ws.send(message)
+        except microws.WebSocketError as error:
+            print(repr(error))
+else:
+    import asyncio
+    from microws import aio
+
+    async def echo(ws):
+        try:
+            async for message in ws:
+                await ws.send(message)
+        except microws.WebSocketError as error:
+            print(repr(error))
+
+    async def main():
+        server = await aio.serve(echo, "127.0.0.1", int(port), **options)
+        print("listening")
+        await server.wait_closed()
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+"""
+
+
+class Peer:
+    """A client that may send anything."""
+
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self.data = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.sock.close()
+
+    def open(self):
+        self.sock.sendall(request())
+        return self.head()
+
+    def head(self):
+        while b"\r\n\r\n" not in self.data:
+            self.data += self.some()
+        head, _, self.data = self.data.partition(b"\r\n\r\n")
+        return head.split(b"\r\n")[0].decode()
+
+    def some(self):
+        data = self.sock.recv(65536)
+        assert data, "the connection ended"
+        return data
+
+    def rest(self):
+        """All frames up to the end of the stream."""
+        while data := self.sock.recv(65536):
+            self.data += data
+        return frames(self.data)[0]
+
+    def echo(self, message):
+        self.sock.sendall(frame(TEXT, message, True))
+        wanted = frame(TEXT, message)
+        while len(self.data) < len(wanted):
+            self.data += self.some()
+        assert self.data == wanted
+        self.data = b""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def serve(request, start):
+    def serve_with(**options):
+        port = free_port()
+        process = start(BOARD.command("-c", SERVER, request.param, port, options))
+        process.wait_for("listening")
+        return port, process
+
+    serve_with.front = request.param
+    return serve_with
+
+
+def test_no_memory_for_a_message_ends_its_connection_only(serve):
+    port, process = serve(max_size=1 << 20)
+    others = []
+    if serve.front == "asyncio":
+        others.append(Peer(port))
+        others[0].open()
+    endings = set()
+    # Somewhere on this way there is room for the bytes of a message, but not for its str.
+    for size in [*range(6000, 60000, 3000), 1 << 19]:
+        with Peer(port) as peer:
+            peer.open()
+            peer.sock.sendall(frame(TEXT, b"m" * size, True)[: 60000 + 14])
+            while len(peer.data) < 4:
+                peer.data += peer.some()
+            if peer.data[0] == 0x81:
+                endings.add("echo")
+                while len(peer.data) < size + 4:
+                    peer.data += peer.some()
+                peer.sock.sendall(close_frame(1000, "", True))
+            else:
+                endings.add("1009")
+                assert frames(peer.data)[0][0][2][:2] == (1009).to_bytes(2, "big")
+                process.wait_for("no memory for the message")
+        for other in others:
+            other.echo(b"here I am")
+    assert endings == {"echo", "1009"}
+    for other in others:
+        other.sock.close()
+
+
+def test_message_past_max_size_ends_its_connection_only(serve):
+    port, _ = serve(max_size=100)
+    for _ in range(3):
+        with Peer(port) as peer:
+            peer.open()
+            peer.echo(b"m" * 100)
+            peer.sock.sendall(frame(TEXT, b"m" * 101, True))
+            assert peer.rest()[0][2][:2] == (1009).to_bytes(2, "big")
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nHost: h"])
+def test_handshake_has_its_time(serve, begin):
+    port, _ = serve(handshake_timeout=0.3)
+    with Peer(port) as silent:
+        silent.sock.sendall(begin)
+        assert silent.sock.recv(1) == b""
+    with Peer(port) as peer:
+        peer.open()
+        peer.echo(b"next")
+
+
+def trickle(sock):
+    """Send one more byte; whether the connection has ended."""
+    try:
+        sock.sendall(b"G")
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_handshake_that_comes_drop_by_drop_has_no_more_time(serve):
+    port, _ = serve(handshake_timeout=0.3)
+    with Peer(port) as slow:
+        slow.sock.settimeout(0.02)
+        assert any(trickle(slow.sock) for _ in range(10000))
+    with Peer(port) as peer:
+        peer.open()
+        peer.echo(b"next")
+
+
+def test_client_past_max_clients_is_told_so(start):
+    port = free_port()
+    process = start(BOARD.command("-c", SERVER, "asyncio", port, {"max_clients": 1}))
+    process.wait_for("listening")
+    with Peer(port) as first, Peer(port) as second:
+        assert first.open().split()[1] == "101"
+        first.echo(b"here I am")
+        assert second.open().split()[1] == "503"
+        first.echo(b"still here")
+
+
+CLOSING = """
+import sys
+import microws
+ws = microws.connect(sys.argv[1], close_timeout=0.3)
+ws.close()
+print("closed", ws.close_code)
+"""
+
+
+def ended(sock, data):
+    try:
+        sock.sendall(data)
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("flood", [b"", frame(BINARY, bytes(1000))], ids=["silence", "messages"])
+def test_close_has_its_time(start, flood):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+        process = start(BOARD.command("-c", CLOSING, url))
+        listening.settimeout(PATIENCE)
+        sock, _ = listening.accept()
+        with sock:
+            asked = b""
+            while not asked.endswith(b"\r\n\r\n"):
+                asked += sock.recv(1000)
+            sock.sendall(response(asked))
+            while flood and not ended(sock, flood):
+                pass
+            process.wait_for("closed 1006")
