@@ -9,21 +9,20 @@ import zlib
 
 import microws
 import pytest
-from conftest import INTERPRETERS, PATIENCE
+from conftest import INTERPRETERS, PATIENCE, TOP
 from microws import aio, aio_server
 from microws.protocol import Protocol
-from mock_socket import BINARY, TEXT, close_frame, frame, frames, request, response
+from mock_socket import BINARY, PING, PONG, TEXT, close_frame, frame, frames, request, response
 
 BOARD = INTERPRETERS["micropython32"]
 PACKED = zlib.compress(bytes(1_000_000), wbits=-10)
 
-# The table of the README: where a bound is given, its name and its default. Bytes and seconds.
+# Where a bound is given, its name and its default. Bytes and seconds.
 DEFAULTS = [
     (Protocol, "max_header", 4096),
     (Protocol, "max_fields", 64),
     (Protocol, "max_size", 65536),
     (Protocol, "max_fragments", 1024),
-    (Protocol, "read_size", 512),
     (Protocol, "write_size", 4096),
     (microws.connect, "timeout", 10),
     (microws.connect, "close_timeout", 10),
@@ -43,6 +42,7 @@ DEFAULTS = [
 @pytest.mark.parametrize(("where", "name", "default"), DEFAULTS)
 def test_default(where, name, default):
     assert inspect.signature(where).parameters[name].default == default
+    assert f"| `{name}` | {default} " in (TOP / "README.md").read_text("utf-8")
 
 
 # Floods. All but ``room`` bytes of the heap are taken, so that what needs more fails otherwise.
@@ -468,6 +468,78 @@ def test_client_past_max_clients_is_told_so(start):
         first.echo(b"here I am")
         assert second.open().split()[1] == "503"
         first.echo(b"still here")
+
+
+BROADCASTS = """
+import asyncio
+import sys
+import microws
+from microws import aio
+
+async def handler(ws):
+    try:
+        await ws.recv()
+    except microws.WebSocketError:
+        pass
+
+async def main():
+    port, slow = sys.argv[1:]
+    server = await aio.serve(handler, "127.0.0.1", int(port), slow=slow, close_timeout=0.3)
+    print("listening")
+    while len(server.clients) < 2:
+        await asyncio.sleep(0.01)
+    message = bytes(1000)
+    while len(server.clients) == 2 and sum(ws.dropped for ws in server.clients) < 100:
+        server.broadcast(message)
+        await asyncio.sleep(0)
+    print("over with", len(server.clients))
+    server.broadcast("over")
+    await server.wait_closed()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("slow", "left"), [("drop", 2), ("close", 1)])
+def test_broadcasts_for_a_client_that_does_not_read_stay_in_their_bound(start, slow, left):
+    port = free_port()
+    process = start(BOARD.command("-c", BROADCASTS, port, slow))
+    process.wait_for("listening")
+    with Peer(port) as lazy, Peer(port) as other:
+        lazy.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        lazy.open()
+        other.open()
+        over = frame(TEXT, b"over")
+        while not other.data.endswith(over):
+            other.data = other.data[-len(over) :] + other.some()
+        process.wait_for(f"over with {left}")
+
+
+def test_silent_client_has_its_time(start):
+    port = free_port()
+    process = start(BOARD.command("-c", SERVER, "asyncio", port, {"keepalive_timeout": 0.4}))
+    process.wait_for("listening")
+    with Peer(port) as silent, Peer(port) as lively:
+        silent.open()
+        lively.open()
+        ended = False
+        while not ended:
+            # It is sent Pings, and answers.
+            lively.data += lively.some()
+            lively.data = b""
+            lively.sock.sendall(frame(PONG, b"", True))
+            silent.sock.settimeout(0.01)
+            try:
+                data = silent.sock.recv(65536)
+                ended = data == b""
+                silent.data += data
+            except TimeoutError:
+                continue
+        assert {opcode for opcode, _, _ in frames(silent.data)[0]} == {PING}
+        process.wait_for("ConnectionClosed(1006")
+        lively.sock.sendall(frame(TEXT, b"still here", True))
+        while not lively.data.endswith(frame(TEXT, b"still here")):
+            lively.data += lively.some()
 
 
 CLOSING = """
