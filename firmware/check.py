@@ -231,7 +231,7 @@ def _is_url(value):
 
     try:
         parse_url(value)
-    except (AttributeError, ValueError):
+    except (TypeError, ValueError):
         return False
     return True
 
