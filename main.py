@@ -63,6 +63,10 @@ def main() -> None:
         from firmware.server import run
     else:
         from firmware.client import run
+    gc.collect()
+    if hasattr(gc, "threshold"):
+        # Early, lest what lives long comes to lie amid garbage up to the heap's end.
+        gc.threshold(gc.mem_free() // 4)
     try:
         asyncio.run(run(settings, sampler(settings["sample_pin"])))
     except KeyboardInterrupt:
