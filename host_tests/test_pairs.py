@@ -39,6 +39,18 @@ def test_pair(server, client):
 
 
 @pytest.mark.parametrize("party", OURS, ids="-".join)
+def test_mistakes_of_the_program_are_told_and_harmless(start, party):
+    name, front = party
+    port = free_port()
+    echo, foreign = THEIRS
+    start(INTERPRETERS[echo].command(PROGRAMS / "server.py", foreign, port, ROOM[echo])).wait_for(
+        "listening"
+    )
+    result = INTERPRETERS[name].run(PROGRAMS / "mistakes.py", front, f"ws://127.0.0.1:{port}/echo")
+    assert result.stdout.splitlines()[-1:] == ["0 failed"], result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("party", OURS, ids="-".join)
 @pytest.mark.parametrize("role", ["client", "server"])
 def test_peer_that_is_killed_is_1006(start, party, role):
     name, front = party

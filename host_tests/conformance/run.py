@@ -1,7 +1,8 @@
 """Run the Autobahn test suite against the library, as a server and as a client, on each Python.
 
 Started by ``run.sh``, which sets up what this needs. Without options: the core groups, every
-combination of side, Python and front. Exits with 0 when all is as EXPECTED, with 1 when not.
+combination of side, Python and front. Exits with 0 when all is as EXPECTED and the table as the
+README says, with 1 when not.
 """
 
 import argparse
@@ -28,6 +29,7 @@ TOP = HERE.parent.parent
 BIN = TOP / ".cache" / "bin"
 CACHE = TOP / ".cache" / "conformance"
 REPORTS = CACHE / "reports"
+README = TOP / "README.md"
 SUITE = [str(CACHE / "python2"), str(HERE / "suite.py"), str(CACHE / "site")]
 
 # --- what is run, and what is expected -----------------------------------------------------------
@@ -349,36 +351,57 @@ def in_order(case):
     return [int(part) for part in case.split(".")]
 
 
-def table(combinations, runs):
-    """The lines of a Markdown table: a line for each combination, a column for each group."""
-    groups = sorted({case.split(".")[0] for run in runs for case in run.chunk.cases}, key=int)
-    rows = [
-        ["side", "Python", "front", *groups] + [*COLUMNS, "unclean close", "no room", "seconds"]
-    ]
+def group_of(case):
+    return case.partition(".")[0]
+
+
+def rows(combinations, runs):
+    """A table: its head, then a row for each combination, with a column for each group."""
+    groups = sorted({group_of(case) for run in runs for case in run.chunk.cases}, key=int)
+    yield ["side", "Python", "front", *groups, *COLUMNS, "unclean close", "no room"]
     for combination in combinations:
         mine = [run for run in runs if run.combination == combination]
         behaviors, by_group, unclean = Counter(), Counter(), 0
-        sizes = Counter(case.split(".")[0] for run in mine for case in run.chunk.cases)
+        sizes = Counter(group_of(case) for run in mine for case in run.chunk.cases)
         for run in mine:
             for case in run.chunk.cases:
                 result = run.results.get(case)
                 behavior = NAMES.get(result["behavior"], "failed") if result else "failed"
                 behaviors[behavior] += 1
-                by_group[case.split(".")[0]] += behavior in ("OK", "informational")
+                by_group[group_of(case)] += behavior in ("OK", "informational")
                 if result and result["behaviorClose"] not in ("OK", "INFORMATIONAL"):
                     unclean += 1
-        seconds = f"{sum(run.seconds for run in mine):.0f}"
         cells = [f"{by_group[group]}/{sizes[group]}" for group in groups]
         counts = [str(behaviors[column]) for column in COLUMNS]
         left_out = str(sum(run.left_out for run in mine))
-        rows.append([*combination, *cells, *counts, str(unclean), left_out, seconds])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        yield [*combination, *cells, *counts, str(unclean), left_out]
+
+
+def markdown(table):
+    """The table's lines, as they stand in the README."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |"
-        for row in rows
+        for row in table
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return lines
+
+
+def claims(lines):
+    """What tables as of markdown() say: a cell's text by combination and group."""
+    head = []
+    found = {}
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] == "side":
+            head = cells
+        elif cells[0] in SIDES:
+            combination = Combination(*cells[:3])
+            for name, text in zip(head[3:], cells[3:], strict=True):
+                if name.isdecimal():
+                    found[combination, name] = text
+    return found
 
 
 def differences(run):
@@ -439,7 +462,10 @@ def arguments():
         if not found:
             parser.error(f"--cases: the suite has no case {pattern!r}")
         cases.extend(found)
-    return chosen, sorted(set(cases), key=in_order)
+    # A part of a group is no reason to doubt what the README says of all of it.
+    missing = {group_of(case) for case in set(catalogue) - set(cases)}
+    whole = {group_of(case) for case in cases} - missing
+    return chosen, sorted(set(cases), key=in_order), whole
 
 
 def chunks(cases):
@@ -459,7 +485,7 @@ def chunks(cases):
 
 
 def main():
-    chosen, cases = arguments()
+    chosen, cases, whole = arguments()
     combinations = [
         Combination(side, vm, front)
         for vm in VMS
@@ -489,10 +515,14 @@ def main():
             programs.end_all()
             pool.shutdown(cancel_futures=True)
             raise
-    lines = table(combinations, runs)
+    lines = markdown(list(rows(combinations, runs)))
     (REPORTS / "table.md").write_text("\n".join(lines) + "\n")
     print("", *lines, "", sep="\n")
     bad = [line for run in runs for line in differences(run)]
+    claimed = claims(README.read_text("utf-8").splitlines())
+    for cell, text in claims(lines).items():
+        if cell[1] in whole and text != claimed.get(cell):
+            bad.append(f"{cell[0]}, group {cell[1]}: {text}, the README says {claimed.get(cell)}")
     for line in bad:
         print(line)
     print(f"{len(bad)} not as expected" if bad else "All as expected.")

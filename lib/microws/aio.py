@@ -5,8 +5,8 @@ import asyncio
 from ._compat import MICROPYTHON, READ, WRITE, const, ticks_diff, ticks_ms
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake
-from .protocol import Protocol
-from .transport import Connection, new_extension
+from .protocol import NO_BUFFER, Protocol
+from .transport import Connection, milliseconds, new_extension
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -250,6 +250,8 @@ class WebSocket(Waiting, Connection):
         ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009.
         """
         p = self._protocol
+        if buffer is None:
+            raise TypeError(NO_BUFFER)
         if self._event == _NOTHING:
             p.receive_into(buffer)
             try:
@@ -332,6 +334,7 @@ class WebSocket(Waiting, Connection):
     # Waiting
 
     async def _read_within(self, timeout: float) -> None:
+        milliseconds(timeout)  # a wrong one
         try:
             await _within(self._read(), timeout)
         except Timeout:
@@ -446,6 +449,8 @@ class WebSocket(Waiting, Connection):
         self, steps: "Any", timeout: "float | None", idle: "float | None" = None
     ) -> None:
         """Go through ``steps`` within ``timeout`` seconds, and within ``idle`` for each wait."""
+        if timeout is not None:
+            milliseconds(timeout)  # a wrong one
         await _within(self._go(steps, idle), timeout)
 
     async def _go(self, steps: "Any", idle: "float | None") -> None:

@@ -7,7 +7,7 @@ from ._compat import READ, const, local_port, ticks_diff, ticks_ms
 from .errors import Timeout, WebSocketError
 from .protocol import Protocol
 from .sync import WebSocket
-from .transport import listening_socket, new_extension
+from .transport import listening_socket, milliseconds, new_extension
 from .upgrade import ServerHandshake
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -72,7 +72,7 @@ class Listener:
         while True:
             left = -1
             if timeout is not None:
-                left = int(timeout * 1000) - ticks_diff(ticks_ms(), start)
+                left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
             if (timeout is not None and left < 0) or not poller.poll(left):
                 raise Timeout("no client")
             try:

@@ -49,6 +49,9 @@ _START = const(16)  # a payload begins here in tx, so that whole words can be co
 _VIEW = const(4096)  # worth a memoryview to read straight to the middle of a destination
 _GO_ON = const(-1)
 
+_BUFFERS: "Any" = (bytearray, memoryview)
+NO_BUFFER = "a buffer must be a bytearray or a memoryview of bytes"
+
 
 class Protocol:
     """One connection, from the handshake to the close.
@@ -70,8 +73,10 @@ class Protocol:
         read_size: int = 512,
         write_size: int = 4096,
     ) -> None:
-        if read_size < 131:
-            raise ValueError("read_size must be at least 131, for a whole control frame")
+        if read_size < 131 or write_size < 256:
+            raise ValueError("read_size must be at least 131, write_size at least 256")
+        if min(max_size, max_fragments, max_header, max_fields) < 0:
+            raise ValueError("a limit is below 0")
         self.state = _CONNECTING
         self.handshake = handshake
         self.client = client
@@ -214,8 +219,11 @@ class Protocol:
         along: piecewise, where ``target`` is of four bytes at least, as the event _PIECE that
         this gives. A message that was begun piecewise and is not wanted any more is skipped.
         """
-        if piecewise and len(target) < 4:
-            raise ValueError("a buffer for pieces must have at least 4 bytes")
+        if target is not None:
+            if not isinstance(target, _BUFFERS):
+                raise TypeError(NO_BUFFER)
+            if piecewise and len(target) < 4:
+                raise ValueError("a buffer for pieces must have at least 4 bytes")
         self._inflater = None
         if self._partial and not self._skip and self.state == _OPEN:
             at = self._at
@@ -598,6 +606,8 @@ class Protocol:
         """
         if not close_code_allowed(code):
             raise ValueError("close code %d not allowed" % code)
+        if not isinstance(reason, str):
+            raise TypeError("a close reason is str")
         payload = bytes((code >> 8, code & 0xFF)) + encode(reason)
         if len(payload) > 125:
             raise ValueError("a close reason has at most 123 bytes")

@@ -5,8 +5,8 @@ import select
 from ._compat import READ, WRITE, const, ticks_diff, ticks_ms, wait
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake
-from .protocol import Protocol
-from .transport import Connection, new_extension
+from .protocol import NO_BUFFER, Protocol
+from .transport import Connection, milliseconds, new_extension
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class WebSocket(Connection):
         Up to 4 KiB this allocates nothing. ``is_text`` tells its kind. A message larger than
         ``buffer`` fails the connection with 1009. Otherwise as ``recv()``.
         """
+        if buffer is None:
+            raise TypeError(NO_BUFFER)
         self._protocol.receive_into(buffer)
         try:
             self._receive(timeout)
@@ -192,7 +194,7 @@ class WebSocket(Connection):
         p = self._protocol
         left = -1
         if timeout is not None:
-            left = int(timeout * 1000)
+            left = milliseconds(timeout)
             start = ticks_ms()
         while True:
             event = p.parse()
@@ -210,7 +212,7 @@ class WebSocket(Connection):
                 n = self._sock.readinto(p.get_buffer(), p.read_size) if self._more else None
                 while n is None:
                     if timeout is not None:
-                        left = int(timeout * 1000) - ticks_diff(ticks_ms(), start)
+                        left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
                         if left < 0:
                             raise Timeout("timed out")
                     self._wait(READ, left)
@@ -252,13 +254,13 @@ class WebSocket(Connection):
         left = -1
         for direction in steps:
             if timeout is not None:
-                left = int(timeout * 1000) - ticks_diff(ticks_ms(), start)
+                left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
                 if left <= 0:
                     raise Timeout("timed out")
             # While connecting, the socket may be another one each time.
             self._polled = 0
             self._poller = None
-            self._wait(direction, left if idle is None else min(left, int(idle * 1000)))
+            self._wait(direction, left if idle is None else min(left, milliseconds(idle)))
 
     def _finish(self) -> None:
         """The last bytes out, and the end of TCP, once the protocol is closed."""

@@ -45,6 +45,13 @@ def new_extension(compression: "str | int | None") -> "Any":
     return Deflate(compression)
 
 
+def milliseconds(timeout: float) -> int:
+    """``timeout`` seconds in milliseconds; ``ValueError`` past what a board's clock can count."""
+    if not timeout < 500000:
+        raise ValueError("a timeout must be less than 500000 s; None is no limit")
+    return int(timeout * 1000)
+
+
 def nodelay(sock: "Any") -> None:
     """A header and its payload leave together, so there is nothing for TCP to wait for."""
     try:
@@ -54,7 +61,12 @@ def nodelay(sock: "Any") -> None:
 
 
 def listening_socket(host: str, port: int) -> "Any":
-    """A non-blocking socket that listens; ``OSError`` where the address cannot be had."""
+    """A non-blocking socket that listens; ``OSError`` where the address cannot be had.
+
+    ``ValueError`` for a port that none has.
+    """
+    if not 0 <= port <= 65535:
+        raise ValueError("port must be 0 to 65535")
     address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     sock = socket.socket(address[0], socket.SOCK_STREAM)
     try:
@@ -73,6 +85,8 @@ class Connection:
 
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         self._protocol = protocol
+        if close_timeout is not None:
+            milliseconds(close_timeout)  # a wrong one
         self._close_timeout = close_timeout
         self._sock = sock
         self._opcode = 0
