@@ -23,14 +23,17 @@ if MICROPYTHON:
     WINDOW_BITS = 10
     CAN_COMPRESS = hasattr(deflate.DeflateIO, "write")
 
-    def inflater(data: "Any", window_bits: int) -> "Any":
+    def collector(size: "Any") -> io.BytesIO:
+        """What a compressed message is written to; of one frame and ``size`` bytes it is copied
+        no more.
+        """
+        return io.BytesIO(size + len(_TAIL))
+
+    def inflater(collected: io.BytesIO, window_bits: int) -> "Any":
         """What has ``readinto(buffer)``; that gives 0 at the end, ``OSError`` for bad data."""
-        size: Any = len(data) + len(_TAIL)  # at once, so that there is one copy and no more
-        stream = io.BytesIO(size)
-        stream.write(data)
-        stream.write(_TAIL)
-        stream.seek(0)
-        return deflate.DeflateIO(stream, deflate.RAW, window_bits)
+        collected.write(_TAIL)
+        collected.seek(0)
+        return deflate.DeflateIO(collected, deflate.RAW, window_bits)
 
     def compress(data: "Any", window_bits: int) -> bytes:
         out = io.BytesIO()
@@ -45,10 +48,13 @@ else:
     WINDOW_BITS = 15
     CAN_COMPRESS = True
 
+    def collector(size: "Any") -> io.BytesIO:
+        return io.BytesIO()
+
     class inflater:
-        def __init__(self, data: "Any", window_bits: int) -> None:
+        def __init__(self, collected: io.BytesIO, window_bits: int) -> None:
             self._stream = zlib.decompressobj(-window_bits)
-            self._rest = bytes(data) + _TAIL
+            self._rest = collected.getvalue() + _TAIL
 
         def readinto(self, buffer: "Any") -> int:
             try:
@@ -121,8 +127,11 @@ class Deflate:
         self._out_bits = min(self._out_bits, bits) if bits > 8 else 0
         return True
 
-    def inflater(self, data: "Any") -> "Any":
-        return inflater(data, self._in_bits)
+    def collector(self, size: int) -> "Any":
+        return collector(size)
+
+    def inflater(self, collected: "Any") -> "Any":
+        return inflater(collected, self._in_bits)
 
     def compress(self, data: "Any") -> "Any":
         """``data`` compressed, or None where that is not possible or makes it no smaller."""

@@ -106,6 +106,7 @@ class Protocol:
         self._partial = False
         self._extension: Any = None  # permessage-deflate, where it was agreed on
         self._compressed = False
+        self._collected: Any = None  # what has come of a compressed message
         self._inflater: Any = None  # of the message that is complete and being given
         self._skip = False  # the rest of the message in progress is not wanted
         self.pongs = 0  # that have come
@@ -167,7 +168,7 @@ class Protocol:
         self.state = _CLOSED
         if self.close_code is None:
             self.close_code = 1006
-        self._target = self.data = self._head = self._inflater = None
+        self._target = self.data = self._head = self._collected = self._inflater = None
         return _ENDED
 
     # Receiving
@@ -190,7 +191,7 @@ class Protocol:
         if left < 0:
             self.read_size = self._next_read
             return rx
-        if left >= len(rx) and not self._skip and self.state == _OPEN:
+        if left >= len(rx) and not (self._skip or self._compressed) and self.state == _OPEN:
             at = self._at
             data = self.data
             if at == 0 or self._target is None or left >= _VIEW:
@@ -275,7 +276,7 @@ class Protocol:
     def no_memory(self) -> int:
         """There is no memory for what came: that ends this connection, not the program."""
         # First what the message took is given back, for the Close frame needs a little.
-        self._target = self.data = self._head = self._inflater = None
+        self._target = self.data = self._head = self._collected = self._inflater = None
         if self.state == _CONNECTING:
             return self._refuse(HandshakeError("out of memory", 0 if self.client else 503))
         return self.fail(1009, "no memory for the message")
@@ -359,7 +360,10 @@ class Protocol:
                 self._fragments += 1
                 if self._fragments > self._max_fragments and not self._piecewise:
                     return self.fail(1008, "over %d fragments" % self._max_fragments)
-                if not (
+                if compressed:
+                    if opcode and not self._skip:
+                        self._collected = self._extension.collector(length)
+                elif not (
                     target is not None or self._skip or self._reserve(at + length, byte0 & 0x80)
                 ):
                     return self.fail(1009, "no memory for the message")
@@ -394,6 +398,12 @@ class Protocol:
                 seen = 0x80
                 if self._mask_in:
                     seen = apply_mask(data, at, data, at, n, self._key, 0, self._phase)
+            elif self._compressed:
+                if self._mask_in:
+                    apply_mask(rx, start, rx, start, n, self._key, 0, self._phase)
+                self._collected.write(memoryview(rx)[start : start + n])
+                seen = 0  # of its text
+                self._rx_start = start + n
             else:
                 if n > len(data) - at:
                     n = len(data) - at  # a piece is full
@@ -401,7 +411,7 @@ class Protocol:
                 self._rx_start = start + n
             self._at = at + n
             self._phase = self._phase + n & 3
-            if self.opcode == _TEXT and (seen or self._utf8) and not self._compressed:
+            if self.opcode == _TEXT and (seen or self._utf8):
                 self._utf8 = validate(data, at, at + n, self._utf8)
                 if self._utf8 < 0:
                     return self.fail(1007, "text is not UTF-8")
@@ -417,12 +427,12 @@ class Protocol:
                 return _GO_ON
             if self._compressed:
                 self.data = self._target
-                self._inflater = self._extension.inflater(memoryview(data)[: self._at])
-                data = None  # it has a copy, and while it inflates there is need of the room
+                self._inflater = self._extension.inflater(self._collected)
+                self._collected = None
                 self._at = 0
                 return self._inflate()
             return self._complete()
-        if not self._skip and self._at == len(data):
+        if not (self._skip or self._compressed) and self._at == len(data):
             return self._piece()
         return _GO_ON if n else _NOTHING
 
@@ -615,7 +625,7 @@ class Protocol:
             self._send_control(_CLOSE, payload, 0, len(payload))
             self.state = _CLOSING
             self._skip = self._partial
-            self._inflater = None
+            self._collected = self._inflater = None
 
     def data_to_send(self) -> bool:
         """Whether bytes wait in ``tx``, after it was refilled with what is still to go."""
