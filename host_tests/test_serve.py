@@ -41,6 +41,9 @@ def refused(ws, error):
 async def handler(ws):
     print("clients", len(server.clients))
     try:
+        if ws.path == "/brief":
+            await ws.send("." * 300)
+            return
         async for message in ws:
             await obey(ws, message)
     finally:
@@ -183,6 +186,15 @@ def test_a_silent_client_is_refused_in_time(serving):
     server = serving(handshake_timeout=0.2)
     with rude.raw(server.port, b"GET / HTTP/1.1\r\n"):
         server.wait_for("refused Timeout")
+
+
+def test_a_client_that_resets_while_it_is_closed_leaves_nothing(serving):
+    server = serving(max_clients=50)
+    for _ in range(100):
+        rude.reset(rude.upgraded(server.port, "/brief"))
+    with server.connect() as client:
+        client.send("end")
+        server.wait_for("over 0")  # once the last one's task has ended
 
 
 def test_a_broadcast_goes_to_all_or_to_all_the_others(serving):
