@@ -192,7 +192,7 @@ def start():
 
 
 def pytest_configure():
-    needed = [BIN / "micropython64", BIN / "micropython32", WEBSOCKETD]
+    needed = [BIN / "micropython64", BIN / "micropython32", BIN / "chromium", WEBSOCKETD]
     missing = [path.name for path in needed if not path.exists()]
     if missing:
         raise pytest.UsageError(
