@@ -7,6 +7,7 @@ MicroPython it is a folder with a copy of the program.
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import platform
@@ -86,6 +87,8 @@ class Board:
             shutil.copytree(
                 TOP / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__")
             )
+        page = folder / "firmware" / "page.html"
+        page.with_name("page.html.gz").write_bytes(gzip.compress(page.read_bytes()))
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def power_on(self, lines):
