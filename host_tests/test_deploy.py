@@ -87,8 +87,8 @@ def program():
             if path.name not in ("manifest.py", "_cpython.py"):
                 files[path.relative_to(TOP).as_posix()] = path.read_bytes()
     page = (TOP / "firmware" / "page.html").read_bytes()
-    files["firmware/page.html"] = page
-    files["firmware/page.html.gz"] = subprocess.run(
+    files["page.html"] = page
+    files["page.html.gz"] = subprocess.run(
         ["gzip", "-9n"], input=page, stdout=subprocess.PIPE, check=True
     ).stdout
     return files

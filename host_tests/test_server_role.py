@@ -101,11 +101,11 @@ def test_the_page_comes_compressed_to_who_takes_that(board):
         assert response.headers["Content-Type"] == "text/html; charset=utf-8"
         assert "Content-Encoding" not in response.headers
         assert body == PAGE
-    (running.files / "firmware" / "page.html.gz").unlink()
+    (running.files / "page.html.gz").unlink()
     assert running.get(headers={"Accept-Encoding": "gzip"})[1] == PAGE
-    (running.files / "firmware" / "page.html").unlink()
+    (running.files / "page.html").unlink()
     response, body = running.get()
-    assert (response.status, body[:8]) == (404, b"the page")
+    assert (response.status, body[:8]) == (404, b"this boa")
 
 
 def test_the_page_loads_nothing_from_elsewhere():

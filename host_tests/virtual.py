@@ -87,8 +87,9 @@ class Board:
             shutil.copytree(
                 TOP / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__")
             )
-        page = folder / "firmware" / "page.html"
-        page.with_name("page.html.gz").write_bytes(gzip.compress(page.read_bytes()))
+        shutil.move(folder / "firmware" / "page.html", folder)
+        page = (folder / "page.html").read_bytes()
+        (folder / "page.html.gz").write_bytes(gzip.compress(page))
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def power_on(self, lines):

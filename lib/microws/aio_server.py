@@ -303,6 +303,6 @@ class Server(Waiting):
 
 def _build_frame(opcode: int, payload) -> bytes:
     """A whole unmasked frame, to be sent to several clients."""
-    frame = bytearray(10 + len(payload))
+    frame = bytearray(10)
     at = put_header(frame, 0, 0x80 | opcode, len(payload), 0)
     return bytes(memoryview(frame)[:at]) + payload
