@@ -166,6 +166,8 @@ stage() {
             *) mkdir -p "$work/stage/$(dirname "$file")" && cp "$top/$file" "$work/stage/$file" ;;
         esac
     done
+    cp "$top/firmware/page.html" "$work/stage/"
+    gzip -9nk "$work/stage/page.html"
 }
 
 deploy() {

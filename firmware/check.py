@@ -258,6 +258,8 @@ _CHECKS = {
     "sample_pin": _number(0, 48),
     "sample_interval": _number(0.05, 3600, (int, float)),
     "max_clients": _number(1, 11),  # an ESP32 has 12 sockets, and one of them listens
+    "slow": _one_of(("drop", "close")),
+    "chat": (lambda value: isinstance(value, bool), "true, false"),
     "wifi_ssid": _text(1, 32),
     "wifi_password": _text(8, 63),
 }

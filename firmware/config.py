@@ -23,6 +23,8 @@ DEFAULTS: dict = {
     "sample_pin": None,
     "sample_interval": None,
     "max_clients": 8,
+    "slow": "drop",
+    "chat": False,
     "wifi_ssid": None,
     "wifi_password": None,
 }

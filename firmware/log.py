@@ -27,15 +27,21 @@ _seconds = 0
 _millis = 0
 
 
-def log(text: str) -> None:
-    """Print one line on the serial log."""
+def uptime() -> int:
+    """Seconds since the start."""
     global _last, _seconds, _millis
     now = _ticks_ms()
     _millis += _ticks_diff(now, _last)
     _last = now
     _seconds += _millis // 1000
     _millis %= 1000
-    print("[%5d.%d] %s" % (_seconds, _millis // 100, text))
+    return _seconds
+
+
+def log(text: str) -> None:
+    """Print one line on the serial log."""
+    seconds = uptime()
+    print("[%5d.%d] %s" % (seconds, _millis // 100, text))
 
 
 def printable(text: str) -> str:

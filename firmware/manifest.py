@@ -1,6 +1,7 @@
 # Freezes the whole program, boot.py and main.py too, into an image of MicroPython:
 #   make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=/path/to/firmware/manifest.py
-# A file of the same name on the board's file system is not looked at then; config.json is.
+# Files on the board go with it: config.json, and firmware/page.html as /page.html. The folder
+# /firmware must not be there: what is in it would be taken instead.
 # ruff: noqa: F821
 # mypy: ignore-errors
 # (The tool that reads this gives it these functions.)

@@ -1,69 +1,252 @@
-"""The server role: print what clients send, and send the analog value to all of them."""
+"""The server role: the pin's values to all clients, what these say, the page and the counters."""
 
 import asyncio
 
-from microws import WebSocketError, aio
+from microws import HandshakeError, ProtocolError, Timeout, WebSocketError
+from microws.aio_server import serve  # now, while the heap is whole
 
-from firmware import net
-from firmware.log import log, printable
-from firmware.peer import show, why
+from firmware import net, page
+from firmware.counters import Counters
+from firmware.log import log, uptime
+from firmware.peer import name_of, show, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+METRICS = "/metrics"
+
 _INTERVAL = 0.5  # seconds between two samples
 _RETRY = 5  # seconds
 _MAX_SIZE = 2048  # bytes of a message, for each client
-
-_count = 0
+_MAX_HEADER = 2048  # bytes of a request
+_BACKLOG = 2560  # bytes that wait for a client: one message of another, with its name
+_PAUSE = 0.02  # seconds between two messages of one client: a flood waits in its own socket
+_PROBE = 5  # messages after which it is asked whether it still takes what is sent
+_SEND_TIMEOUT = 10  # seconds
+_REFUSALS = 5  # lines a second; the serial log takes its time from everybody
+_PING_LIMIT = 32  # characters
 
 
 async def run(settings: dict, read: "Callable[[], int]") -> None:
     """Run the role for ever; `read()` gives a sample."""
-
-    async def handle(ws: "Any") -> None:
-        await _serve(ws, settings["path"])
-
-    while True:
-        address = await net.wait_for_address(settings)
-        try:
-            server = await aio.serve(
-                handle,
-                address,
-                settings["port"],
-                max_clients=settings["max_clients"],
-                max_size=_MAX_SIZE,
-            )
-        except OSError as error:
-            log("cannot listen on port %d: %s" % (settings["port"], why(error)))
-            log("trying again in %d s" % _RETRY)
-            await asyncio.sleep(_RETRY)
-            continue
-        log("listening on ws://%s:%d%s" % (address, settings["port"], settings["path"]))
-        while net.address() == address:
-            await asyncio.sleep(settings["sample_interval"] or _INTERVAL)
-            if server.clients:
-                message = "pin0:%d" % read()
-                count = server.broadcast(message)
-                log("sent %s to %d client%s" % (message, count, "" if count == 1 else "s"))
-        log("the address %s is gone" % address)
-        server.close()
-        await server.wait_closed()
-
-
-async def _serve(ws, path):
-    """One client from its handshake to its end."""
-    global _count
-    _count += 1
-    name = "client %d" % _count
-    log("%s: connected from %s, handshake done" % (name, ws.remote_address))
+    service = _Service(settings)
+    watch = asyncio.create_task(service.watch())
     try:
-        if ws.path.partition("?")[0] != path:
-            log("%s: asks for %s, which is not here" % (name, printable(ws.path)))
-            await ws.close(1008, "only %s is here" % path)
         while True:
-            log("%s: received %s" % (name, show(await ws.recv())))
-    except (MemoryError, OSError, WebSocketError) as error:
-        log("%s: %s" % (name, why(error)))
+            await _listen(settings, service, read)
+    finally:
+        watch.cancel()
+
+
+async def _listen(settings, service, read):
+    """Serve at one address, until it is gone."""
+    address = await net.wait_for_address(settings)
+    try:
+        server = await serve(
+            service.handle,
+            address,
+            settings["port"],
+            max_clients=settings["max_clients"],
+            process_request=service.answer,
+            on_refused=service.refused,
+            max_backlog=_BACKLOG,
+            slow=settings["slow"],
+            max_size=_MAX_SIZE,
+            max_header=_MAX_HEADER,
+        )
+    except OSError as error:
+        log("cannot listen on port %d: %s" % (settings["port"], why(error)))
+        log("trying again in %d s" % _RETRY)
+        await asyncio.sleep(_RETRY)
+        return
+    service.server = server
+    log("listening on ws://%s:%d%s" % (address, settings["port"], settings["path"]))
+    while net.address() == address:
+        await asyncio.sleep(service.interval)
+        try:
+            if server.clients:
+                service.send_sample(read())
+        except MemoryError:
+            log("no memory to send a value")
+    log("the address %s is gone" % address)
+    server.close()
+    await server.wait_closed()
+
+
+class _Client:
+    def __init__(self, label):
+        self.label = label
+        self.dropped = 0  # of the messages to it, as far as they are counted
+        self.tell = 1  # dropped messages that are worth the next line
+
+
+class _Service:
+    """What the clients get, and what is counted of it."""
+
+    def __init__(self, settings):
+        self.server: Any = None
+        self.interval = settings["sample_interval"] or _INTERVAL
+        self._settings = settings
+        self._clients: dict = {}
+        self._counters = Counters()
+        self._refusals = 0  # in this second
+
+    async def watch(self):
+        """What is to be done every second."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                uptime()  # the clock of a board wraps within days
+                if self._refusals > _REFUSALS:
+                    log("refused %d more" % (self._refusals - _REFUSALS))
+                self._refusals = 0
+                self._count_all_dropped()
+            except MemoryError:
+                pass  # the next second may have some
+
+    # Requests
+
+    def answer(self, request):
+        """The HTTP response to a request; None where the library goes on with it."""
+        path = request.path.partition("?")[0]
+        places = (self._settings["path"], METRICS)
+        if request.method != "GET":
+            return None  # it refuses all others
+        if "websocket" in request.headers.get("upgrade", "").lower():
+            return None if path in places else _text(404, "no WebSocket here")
+        if path == METRICS:
+            kind = ("Content-Type", "application/json")
+            return 200, (kind, ("Cache-Control", "no-store")), self._metrics().encode()
+        if path != "/" and path != self._settings["path"]:
+            return _text(404, "nothing here; the page is at /")
+        found = page.response(request.headers.get("accept-encoding", ""))
+        return found or _text(404, "this board has no page; put page.html on it")
+
+    def refused(self, ws, error):
+        """A client that got no WebSocket; most of them wanted none."""
+        if isinstance(error, (MemoryError, Timeout)):
+            reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
+        elif not isinstance(error, HandshakeError) or error.status in (0, 200):
+            return  # it left by itself, or has what it wanted
+        elif error.status == 404:
+            reason = "%s is not here (HTTP 404)" % show(ws.path)
+        else:
+            reason = "%s (HTTP %d)" % (error.reason, error.status)
+        self._counters.add("refused")
+        self._refusals += 1
+        if self._refusals <= _REFUSALS:
+            log("%s: refused, %s" % (ws.remote_address, reason))
+
+    def _metrics(self):
+        """The counters as JSON; what the page needs to know of the settings goes with them."""
+        self._count_all_dropped()
+        settings = self._settings
+        return self._counters.report(
+            {
+                "name": settings["hostname"],
+                "path": settings["path"],
+                "chat": settings["chat"],
+                "interval": self.interval,
+                "clients": len(self._clients),
+                "max_clients": settings["max_clients"],
+            }
+        )
+
+    # WebSockets
+
+    async def handle(self, ws):
+        """One client from its handshake to its end."""
+        path, _, query = ws.path.partition("?")
+        if path != self._settings["path"]:
+            await self._tell_metrics(ws)
+            return
+        client = _Client("client %d" % self._counters.add("clients_ever"))
+        self._clients[ws] = client
+        name = name_of(query)
+        known = " as " + name if name else ""
+        log("%s: connected from %s%s, handshake done" % (client.label, ws.remote_address, known))
+        self._counters.measure()
+        code = 1011
+        try:
+            await self._converse(ws, client.label, name or ws.remote_address)
+        except (MemoryError, OSError, WebSocketError) as error:
+            self._count_dropped(ws)
+            slow = self._settings["slow"] == "close" and client.dropped
+            end = ProtocolError(1008, "too slow") if slow else error
+            code = getattr(end, "code", 1011)
+            log("%s: %s" % (client.label, why(end)))
+        finally:
+            self._counters.closed(code)
+            del self._clients[ws]
+        await ws.close(1011 if code == 1011 else 1008)  # where it is not closed yet
+
+    async def _tell_metrics(self, ws):
+        self.server.clients.discard(ws)  # it wants no values
+        try:
+            message = self._metrics()
+            self._counters.sent(message)
+            await _within(ws.send(message))
+        except MemoryError:
+            await ws.close(1011)
+
+    async def _converse(self, ws, label, name):
+        count = 0
+        while True:
+            message = await ws.recv()
+            count += 1
+            if count % _PROBE == 0:
+                await _within(ws.ping())
+            self._counters.received(message)
+            ping = isinstance(message, str) and message.startswith("ping:")
+            if ping and len(message) < _PING_LIMIT:
+                # A browser cannot send a Ping of the protocol.
+                reply = "pong:%s clients:%d" % (message[5:], len(self._clients))
+                self._counters.sent(reply)
+                await _within(ws.send(reply))
+            else:
+                log("%s: received %s" % (label, show(message)))
+                if self._settings["chat"]:
+                    self._pass_on(ws, name, message)
+            await asyncio.sleep(_PAUSE)
+
+    def _pass_on(self, ws, name, message):
+        """What a client says, to all the others."""
+        text = isinstance(message, str)
+        try:
+            said = (name + ": ").encode() + (message.encode() if text else message)
+            self._counters.sent(said, self.server.broadcast(said, text, ws))
+        except MemoryError:
+            log("no memory to pass on what %s says" % name)
+
+    def send_sample(self, value):
+        message = "pin0:%d" % value
+        count = self.server.broadcast(message)
+        self._counters.sent(message, count)
+        log("sent %s to %d client%s" % (message, count, "" if count == 1 else "s"))
+
+    def _count_all_dropped(self):
+        # Not in watch(), whose variables live as long as it sleeps, and a connection with them.
+        for ws in self._clients:
+            self._count_dropped(ws)
+
+    def _count_dropped(self, ws):
+        client = self._clients[ws]
+        self._counters.add("dropped", ws.dropped - client.dropped)
+        client.dropped = ws.dropped
+        if self._settings["slow"] == "drop" and ws.dropped >= client.tell:
+            client.tell = 2 * ws.dropped
+            log("%s: too slow, skipped %d old messages so far" % (client.label, ws.dropped))
+
+
+async def _within(sending):
+    """Send something in time: one that reads nothing must not keep its place for ever."""
+    try:
+        await asyncio.wait_for(sending, _SEND_TIMEOUT)
+    except asyncio.TimeoutError:
+        raise ProtocolError(1008, "too slow") from None
+
+
+def _text(status, text):
+    return status, (("Content-Type", "text/plain"),), (text + "\n").encode()

@@ -194,7 +194,7 @@ def start():
 def pytest_configure():
     # Whoever starts this in the background has it ignored, and so had every program started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    needed = [BIN / "micropython64", BIN / "micropython32", WEBSOCKETD]
+    needed = [BIN / "micropython64", BIN / "micropython32", BIN / "chromium", WEBSOCKETD]
     missing = [path.name for path in needed if not path.exists()]
     if missing:
         raise pytest.UsageError(

@@ -27,11 +27,11 @@ debian_mirrors() {
     } | awk '!seen[$0]++'
 }
 
-# debian_fetch WORK MIRROR SUITE ARCH PACKAGE...
+# debian_fetch WORK MIRROR SUITE ARCH [--with-missing] PACKAGE...
 # Download the packages into WORK/debs with a private apt: its own state and sources, of the
 # system's only the proxy settings. What went wrong stands in WORK/log.
 debian_fetch() {
-    local work=$1 mirror=$2 suite=$3 arch=$4
+    local work=$1 mirror=$2 suite=$3 arch=$4 packages
     shift 4
     rm -rf "$work/apt" "$work/debs"
     mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/debs" || return 1
@@ -58,15 +58,24 @@ Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 CONF
-    apt-get -q -c "$work/apt/apt.conf" update >"$work/log" 2>&1 &&
-        (cd "$work/debs" && apt-get -q -c "$work/apt/apt.conf" download "$@" >"$work/log" 2>&1)
+    apt-get -q -c "$work/apt/apt.conf" update >"$work/log" 2>&1 || return 1
+    packages=("$@")
+    if [ "$1" = --with-missing ]; then
+        # What apt would install on this very system; it only says so.
+        apt-get -s -c "$work/apt/apt.conf" -o Dir::State::status=/var/lib/dpkg/status \
+            --no-install-recommends install "${@:2}" >"$work/plan" 2>"$work/log" || return 1
+        mapfile -t packages < <(awk '$1 == "Inst" { print $2 }' "$work/plan")
+    fi
+    (cd "$work/debs" &&
+        apt-get -q -c "$work/apt/apt.conf" download "${packages[@]}" >"$work/log" 2>&1)
 }
 
-# debian_unpack SUITE ARCH FOLDER PACKAGE...
+# debian_unpack SUITE ARCH FOLDER [--with-missing] PACKAGE...
 # Unpack the named packages of that suite and architecture, and nothing they depend on, into
-# FOLDER, whose content they are from then on. Done already: returns at once. Two at a time wait
-# for each other, and a folder that stands under its name is whole. On failure one line on stderr
-# says what failed and what to do; returns 1.
+# FOLDER, whose content they are from then on. With --with-missing, which wants the suite and
+# architecture of this system, what they depend on and this system lacks goes along. Done already:
+# returns at once. Two at a time wait for each other, and a folder that stands under its name is
+# whole. On failure one line on stderr says what failed and what to do; returns 1.
 debian_unpack() {
     local suite=$1 arch=$2 folder=$3 tool
     shift 3

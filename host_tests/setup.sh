@@ -8,6 +8,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of them
   micropython  MicroPython: .cache/bin/micropython64 and .cache/bin/micropython32
                (micropython64, micropython32: only that one)
   websocketd   .cache/bin/websocketd
+  chromium     .cache/bin/chromium
   stubs        the MicroPython stubs for mypy, in .cache/stubs'
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -117,6 +118,53 @@ setup_websocketd() {
     launcher websocketd "exec \"\${0%/*}/../websocketd/usr/bin/websocketd\" \"\$@\""
 }
 
+# runs COMMAND: whether it starts, and with it all the libraries that it needs
+runs() {
+    "$1" --version >/dev/null 2>&1
+}
+
+# setup_chromium: the system's own where it has one; else Debian's package, with the libraries and
+# fonts that this system lacks
+setup_chromium() {
+    local system codename root=$cache/chromium
+    for system in chromium chromium-browser google-chrome; do
+        system=$(command -v "$system") || continue
+        if runs "$system"; then
+            launcher chromium "exec '$system' \"\$@\""
+            return
+        fi
+    done
+    # shellcheck source=/dev/null
+    codename=$(. /etc/os-release 2>/dev/null && [ "$ID" = debian ] && echo "$VERSION_CODENAME") ||
+        fail 'PATH has no chromium. Install Chromium or Google Chrome, then run this again.'
+    [ -d "$root" ] || echo 'Setting up Chromium ...'
+    debian_unpack "$codename" "$(dpkg --print-architecture)" "$root" \
+        --with-missing chromium fonts-dejavu-core || exit 1
+    # Without a system's own settings it finds no font at all.
+    cat >"$root/fonts.conf" <<'CONF'
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>
+  <dir prefix="relative">usr/share/fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+  <match target="pattern">
+    <edit name="family" mode="append_last"><string>DejaVu Sans</string></edit>
+  </match>
+</fontconfig>
+CONF
+    launcher chromium "root=\$(cd \"\${0%/*}/../chromium\" && pwd) || exit 1
+libraries=
+for folder in \"\$root\"/lib/*-linux-gnu* \"\$root\"/usr/lib/*-linux-gnu* \\
+    \"\$root\"/usr/lib/*-linux-gnu*/pulseaudio; do
+    libraries=\$libraries\$folder:
+done
+export LD_LIBRARY_PATH=\"\$libraries\" FONTCONFIG_FILE=\"\$root/fonts.conf\"
+exec \"\$root/usr/lib/chromium/chromium\" \"\$@\""
+    runs "$cache/bin/chromium" ||
+        fail "Chromium does not start: see .cache/bin/chromium --version. Remove .cache/chromium and run this again."
+}
+
 setup_stubs() {
     local requirements=$top/host_tests/requirements-stubs.txt stubs=$cache/stubs
     setup_venv
@@ -131,10 +179,10 @@ setup_stubs() {
     mv "$stubs.new" "$stubs"
 }
 
-[ $# -gt 0 ] || set -- venv micropython websocketd stubs
+[ $# -gt 0 ] || set -- venv micropython websocketd chromium stubs
 for part; do
     case $part in
-        venv | micropython | micropython64 | micropython32 | websocketd | stubs) ;;
+        venv | micropython | micropython64 | micropython32 | websocketd | chromium | stubs) ;;
         -h | --help) printf '%s\n' "$usage"; exit ;;
         *) fail "setup.sh: no such part: $part
 $usage" ;;
@@ -154,6 +202,7 @@ for part; do
         micropython64) setup_micropython 64 ;;
         micropython32) setup_micropython 32 ;;
         websocketd) setup_websocketd ;;
+        chromium) setup_chromium ;;
         stubs) setup_stubs ;;
     esac
 done

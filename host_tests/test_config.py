@@ -29,6 +29,8 @@ MISTAKES = [
     ('{"port": 65536}', ['"port" is 65536']),
     ('{"port": 80.5}', ['"port" is 80.5']),
     ('{"max_clients": true}', ['"max_clients" is true']),
+    ('{"slow": "wait"}', ['"slow" is "wait"; allowed: "close", "drop"']),
+    ('{"chat": 1}', ['"chat" is 1; allowed: true, false']),
     ('{"sample_interval": 0}', ['"sample_interval" is 0; allowed: a number from 0.05 to 3600']),
     ('{"sample_interval": "1 s"}', ['"sample_interval" is "1 s"']),
     ('{"hostname": ""}', ['"hostname" is ""; allowed: 1 to 32 letters, digits and hyphens']),
@@ -46,7 +48,7 @@ MISTAKES = [
     ('{"prot": 80}', ['"prot" is no setting; did you mean "port"?']),
     ('{"Role": "server"}', ['did you mean "role"?']),
     ('{"maxclients": 2}', ['did you mean "max_clients"?']),
-    ('{"temperature": 20}', ['"temperature" is no setting; there are: address, board, dns, ']),
+    ('{"temperature": 20}', ['"temperature" is no setting; there are: address, board, chat, ']),
     # All at once, by name.
     ('{"role": 1, "prot": 80, "path": 2}', ['"path" is 2', '"prot" is no', '"role" is 1']),
     # Right by themselves, wrong for the board.
@@ -155,6 +157,8 @@ def test_what_is_given_replaces_the_defaults(load):
         "sample_pin": 34,
         "sample_interval": 0.25,
         "max_clients": 3,
+        "slow": "close",
+        "chat": True,
         "wifi_ssid": "Caf\u00e9",
         "wifi_password": "correct horse",
     }

@@ -7,6 +7,7 @@ MicroPython it is a folder with a copy of the program.
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import platform
@@ -86,6 +87,9 @@ class Board:
             shutil.copytree(
                 TOP / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__")
             )
+        shutil.move(folder / "firmware" / "page.html", folder)
+        page = (folder / "page.html").read_bytes()
+        (folder / "page.html.gz").write_bytes(gzip.compress(page))
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def power_on(self, lines):

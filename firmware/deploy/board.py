@@ -21,7 +21,7 @@ _sys: "Any" = sys
 CONFIG = "config.json"
 INSTALLED = "firmware/installed.txt"  # the paths that are ours, one a line
 FOLDERS = ("firmware", "lib/microws")  # where everything is ours
-OTHERS = ("boot.py", "main.py", CONFIG)
+OTHERS = ("boot.py", "main.py", "page.html", "page.html.gz", CONFIG)
 NEW = ".new"
 ASIDE = ".before-microws"
 

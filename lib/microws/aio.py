@@ -293,7 +293,7 @@ class WebSocket(Waiting, Connection):
             await _within(self._closing(), self._close_timeout)
             if not self._receiving:
                 await self._finish()
-        except OSError:
+        except (OSError, WebSocketError):
             pass  # the peer is gone, which ends it as well
         finally:
             self._shut()

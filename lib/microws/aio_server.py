@@ -59,7 +59,9 @@ async def serve(
 
     def protocol() -> Protocol:
         extension = new_extension(compression)
-        handshake = ServerHandshake(subprotocols, extension, process_request, server._is_full)
+        handshake = ServerHandshake(
+            subprotocols, extension, process_request, lambda: server._is_full(handshake)
+        )
         return Protocol(handshake, False, **limits)
 
     server = Server(
@@ -83,7 +85,8 @@ class Client(WebSocket):
 
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any") -> None:
         super().__init__(protocol, close_timeout, sock)
-        #: How many broadcasts were dropped because this client was too slow.
+        #: How many broadcasts were dropped because this client was too slow; it may be closed
+        #: for the first one.
         self.dropped = 0
         self._backlog: list = []  # frames of broadcasts
         self._waiting_bytes = 0
@@ -112,10 +115,10 @@ class Client(WebSocket):
         backlog.append(frame)
         self._waiting_bytes += len(frame)
         while self._waiting_bytes > abs(max_backlog):
+            self.dropped += 1
             if max_backlog < 0:
                 self._posting = asyncio.create_task(self.close(1008, "too slow"))
                 return False
-            self.dropped += 1
             self._waiting_bytes -= len(backlog.pop(0))
         self._post_later()
         return True
@@ -171,6 +174,7 @@ class Server(Waiting):
         self._ssl = ssl
         self._handshake_timeout = handshake_timeout
         self._close_timeout = close_timeout
+        self._admitted: set = set()  # handshakes whose answer is on its way
         self._tasks: set = set()
         self._idle = asyncio.Event()
         self._keepalive_timeout = keepalive_timeout
@@ -223,14 +227,22 @@ class Server(Waiting):
         self.close()
         await self.wait_closed()
 
-    def _is_full(self) -> bool:
-        return len(self.clients) >= self._max_clients
+    def _is_full(self, handshake: "Any") -> bool:
+        """Whether there is no room for one more; if there is, it is kept."""
+        if len(self.clients) + len(self._admitted) >= self._max_clients:
+            return True
+        self._admitted.add(handshake)
+        return False
 
     async def _keep_alive(self, period: float) -> None:
         while self.clients:
             await asyncio.sleep(period)
-            for ws in list(self.clients):
-                ws._beat(int(period * 1000))
+            self._beat(int(period * 1000))
+
+    def _beat(self, period_ms: int) -> None:
+        # Not in the task, which would hold the last client as long as it sleeps.
+        for ws in list(self.clients):
+            ws._beat(period_ms)
 
     async def _accept_all(self) -> None:
         while self._sock is not None:
@@ -239,30 +251,33 @@ class Server(Waiting):
                 return
             try:
                 sock, address = self._sock.accept()
-            except OSError:
+            except (MemoryError, OSError):
                 # Gone before its turn, or the board is out of sockets: others get a chance.
                 await asyncio.sleep(0.05)
                 continue
             if len(self._tasks) >= 2 * self._max_clients:
                 sock.close()  # not even room to say no
                 continue
-            self._tasks.add(asyncio.create_task(self._client(sock, address)))
+            try:
+                self._tasks.add(asyncio.create_task(self._client(sock, address)))
+            except MemoryError:
+                sock.close()
 
     async def _client(self, sock: "Any", address: "Any") -> None:
         ws = None
         code = 1000
         try:
-            ws = Client(self._new_protocol(), self._close_timeout, sock)
+            protocol = self._new_protocol()
+            ws = Client(protocol, self._close_timeout, sock)
             try:
                 await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
-            except (OSError, WebSocketError) as error:
+            except (MemoryError, OSError, WebSocketError) as error:
                 await ws._finish()
                 if self._on_refused:
                     self._on_refused(ws, error)
                 return
-            if self._is_full():  # some handshakes have ended together
-                code = 1013
-                return
+            finally:
+                self._admitted.discard(protocol.handshake)
             self.clients.add(ws)
             if self._keepalive_timeout and (self._keeper is None or self._keeper.done()):
                 self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
@@ -272,18 +287,22 @@ class Server(Waiting):
         except WebSocketError:
             code = 1000  # the peer's doing, or the handler let its own mistake in a call pass
         finally:
-            if ws is None:
-                sock.close()  # no memory for it
-            else:
-                self.clients.discard(ws)
-                await ws.close(code)
-            self._tasks.discard(asyncio.current_task())
-            if not self._tasks:
-                self._idle.set()
+            try:
+                if ws is None:
+                    sock.close()  # no memory for it
+                else:
+                    self.clients.discard(ws)
+                    await ws.close(code)
+            finally:
+                if ws is not None:
+                    ws._shut()  # also where there was no memory to close it well
+                self._tasks.discard(asyncio.current_task())
+                if not self._tasks:
+                    self._idle.set()
 
 
 def _build_frame(opcode: int, payload) -> bytes:
     """A whole unmasked frame, to be sent to several clients."""
-    frame = bytearray(10 + len(payload))
+    frame = bytearray(10)
     at = put_header(frame, 0, 0x80 | opcode, len(payload), 0)
     return bytes(memoryview(frame)[:at]) + payload

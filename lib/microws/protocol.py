@@ -156,6 +156,7 @@ class Protocol:
         """The connection is lost: nothing more will be read or written."""
         self.buffer_updated(0)
         self.mute()
+        self._rx = self.tx = bytearray()  # whoever holds on to this holds no buffers
 
     def mute(self) -> None:
         """The network takes nothing more; what has come, and a Close among it, still counts."""

@@ -91,8 +91,6 @@ class ServerHandshake:
         host = headers.get("host", "")
         if not host or "," in host:
             raise HandshakeError("exactly one Host required", 400)
-        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-            raise HandshakeError("no body allowed", 400)
         if self._process_request:
             self._answer = self._process_request(Request(method, path, headers))
             if self._answer:
@@ -100,6 +98,8 @@ class ServerHandshake:
                 raise HandshakeError("answered with HTTP %d" % status, status)
         if method != "GET":
             raise HandshakeError("only GET here", 405)
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            raise HandshakeError("no body allowed", 400)
         if not (
             has_token(headers.get("upgrade", ""), "websocket")
             and has_token(headers.get("connection", ""), "upgrade")
