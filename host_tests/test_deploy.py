@@ -274,9 +274,7 @@ def test_the_only_board_needs_no_name(attached, board):
 
 
 def test_a_port_that_is_not_there():
-    result = subprocess.run(
-        [DEPLOY, "--port", "/dev/ttyNONE"], capture_output=True, text=True
-    )
+    result = subprocess.run([DEPLOY, "--port", "/dev/ttyNONE"], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (
         1, "There is no /dev/ttyNONE. See ./deploy.sh --list for what is attached.\n"
     )  # fmt: skip
@@ -291,7 +289,7 @@ def test_a_fresh_board_gets_the_program_and_runs_it(new_board, start):
     assert (result.returncode, result.stderr) == (0, "")
     assert "Virtual board with ESP32, MicroPython 1." in result.stdout
     assert "Role client, board esp32-w5500 as in the board's config.json." in result.stdout
-    assert f"[{len(program())}/{len(program())}] main.py" in result.stdout
+    assert f"[{len(program())}/{len(program())}] page.html.gz" in result.stdout
     assert result.stdout.endswith("Done. The board starts now.\n")
     log = start(["cat", one.device])
     log.wait_for("starting as client, board esp32-w5500")
