@@ -63,6 +63,7 @@ async def _listen(settings, service, read):
         return
     service.server = server
     log("listening on ws://%s:%d%s" % (address, settings["port"], settings["path"]))
+    log("the page is at http://%s:%d/" % (address, settings["port"]))
     while net.address() == address:
         await asyncio.sleep(service.interval)
         try:

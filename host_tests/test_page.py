@@ -2,11 +2,10 @@
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 import virtual
-from conftest import BIN, INTERPRETERS, PATIENCE
+from conftest import BIN, INTERPRETERS, PATIENCE, TOP
 from playwright.sync_api import expect, sync_playwright
 
 # Nothing that would look for its maker's servers.
@@ -77,14 +76,14 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium):
-    """`visit(board, option=...)` opens the board's page in a browser window of its own.
+    """`visit(board, query, option=...)` opens the board's page in a browser window of its own.
 
     A mistake of the page's program, or a request to anybody but the board, fails the test.
     """
     contexts = []
     mistakes = []
 
-    def open_page(board, **options):
+    def open_page(board, query="", **options):
         context = chromium.new_context(**options)
         context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
@@ -96,7 +95,7 @@ def visit(chromium):
                 request.url.startswith((board.url, "data:")) or mistakes.append(request.url)
             ),
         )
-        page.goto(board.url)
+        page.goto(board.url + query)
         return page
 
     expect.set_options(timeout=PATIENCE * 1000)
@@ -279,7 +278,26 @@ def test_it_fits_and_can_be_read(board, visit, size, scheme):
         }"""
     )
     assert min(contrast) >= 4.5, contrast
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        page.get_by_label("Show").select_option("1 minute")
-        page.screenshot(path=Path(folder) / f"page-{width}-{scheme}.png")
+
+
+def test_the_picture_in_the_readme(board, visit, tmp_path):
+    """SCREENSHOT=host_tests/page.png makes it anew, which takes a while: the plot fills."""
+    wanted = os.environ.get("SCREENSHOT")
+    running = board(chat=True, hostname="wall")
+    options = {"viewport": {"width": 960, "height": 560}, "color_scheme": "light"}
+    page = connected(visit(running, "?name=Ann", **options))
+    page.get_by_label("Show").select_option("15 seconds")
+    other = connected(visit(running, "?name=Bob"))
+    for one, text in ((page, "Who turns the knob?"), (other, "I do. Watch this!")):
+        one.get_by_label("Say something to everybody").fill(text)
+        one.keyboard.press("Enter")
+        running.process.wait_for(f"received {text}")
+    expect(page.get_by_role("log")).to_contain_text("inBob: I do. Watch this!")
+    expect(page.locator("#clients")).to_have_text("2")
+    length = 0.9 if wanted else 0.1
+    wait_for_line(page, lambda found: found["last"] - found["first"] > length * found["width"])
+    shot = page.screenshot(path=wanted or tmp_path / "page.png")
+    shown = (TOP / "host_tests" / "page.png").read_bytes()
+    assert len(shown) < 100_000
+    assert shot[:24] == shown[:24]  # the same kind of file, as wide and as high
+    assert "(host_tests/page.png)" in (TOP / "README.md").read_text()

@@ -165,8 +165,10 @@ def test_the_server_role_moves_with_its_address(interpreter):
     assert result.stderr == ""
     assert [line for line in result.stdout.splitlines() if not line.startswith("[")] == [
         f"listening on ws://127.0.0.1:{port}/",
+        f"the page is at http://127.0.0.1:{port}/",
         "the address 127.0.0.1 is gone",
         f"listening on ws://127.0.0.2:{port}/",
+        f"the page is at http://127.0.0.2:{port}/",
     ]
 
 

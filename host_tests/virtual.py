@@ -184,9 +184,9 @@ def run(boards, port):
         print(f"{board.name} | {line}", flush=True)
         if board.name == "server" and "listening" in line and not told:
             told = True
-            url = f"ws://127.0.0.1:{port}/"
-            print(f"Any WebSocket client can connect to {url} now; in a browser's console:")
-            print(f'  new WebSocket("{url}").onmessage = event => console.log(event.data)')
+            address = f"127.0.0.1:{port}/"
+            print(f"Open http://{address} in a browser to see it.", flush=True)
+            print(f"Any WebSocket client can connect to ws://{address} now.", flush=True)
             for other in off:
                 other.power_on(lines)
                 running += 1
