@@ -103,13 +103,11 @@ class WebSocket(Connection):
         self._protocol.receive_into(None)
         self._receive(timeout)
         try:
-            message = self._message()
+            return self._take()
         except MemoryError:
             self._protocol.no_memory()
             self._finish()
             raise self._protocol.closed_error() from None
-        self._protocol.release()
-        return message
 
     def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
         """Wait for a message, put it into ``buffer`` and give its length in bytes.

@@ -233,6 +233,16 @@ class Connection:
         view = memoryview(p.data)[p.start : p.stop]
         return str(view, "utf-8") if p.opcode == _TEXT else bytes(view)
 
+    def _take(self) -> "str | bytes":
+        """The message, which then is used.
+
+        No caller may have a frame of over 11 words: MicroPython would put it on the heap, and
+        with each one that is freed behind a message the search for free blocks begins there.
+        """
+        message = self._message()
+        self._protocol.release()
+        return message
+
     def _payload(self, message: "Any", text: "bool | None") -> "Any":
         """``message`` as bytes, with its opcode left in ``_opcode``; None if it is an iterable."""
         if isinstance(message, str):
