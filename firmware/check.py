@@ -140,7 +140,7 @@ def _misfits(settings, chip):
     """Values that are right by themselves and wrong together, or for this chip."""
     board = settings["board"]
     profile = boards.profile(settings)
-    able: dict = boards.CHIPS[chip]
+    able: Any = boards.CHIPS[chip]
     wires = {profile[wire]: wire for wire in boards.WIRES if wire in profile}
     fits = {
         "sample_pin": able["analog"],
