@@ -3,15 +3,23 @@
 import asyncio
 import gc
 import sys
+import time
 
 import machine
 
-from firmware import config
+from firmware import config, net
 from firmware.log import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+_PATIENCE = 2  # seconds for a person to press Ctrl-C before the watchdog starts
+_CLOSE_CHECKS = 50  # tenths of a second for closing everything after Ctrl-C
+_DAY = 24 * 3600 * 1000  # milliseconds
+
+_task: "Any" = None  # the role's, while it runs
 
 
 def choose_role(settings: dict) -> str:
@@ -44,12 +52,47 @@ def main() -> None:
         # Back to the prompt: to reset would only bring the same again, for ever.
         log("stopped; correct %s, then reset the board" % config.FILE)
         return
+    try:
+        start(settings)
+    except KeyboardInterrupt:
+        let_watchdog_sleep()
+        try:
+            if _task:
+                asyncio.run(end_role())
+        except KeyboardInterrupt:
+            pass  # at once, then
+        log("stopped by Ctrl-C")
+    except Exception as error:
+        let_watchdog_sleep()
+        asyncio.new_event_loop()  # what is left of the role takes memory
+        gc.collect()
+        try:
+            from firmware import crash
+
+            crash.end(error)
+        except MemoryError:
+            machine.reset()
+    finally:
+        asyncio.new_event_loop()  # for whoever goes on at the prompt
+
+
+def start(settings: dict) -> None:
+    """Load the configured role, and run it until Ctrl-C or a crash."""
     role = choose_role(settings)
     version = ".".join([str(part) for part in sys.implementation.version[:3]])
     python = sys.implementation.name + " " + version
     log("starting as %s, board %s, %s" % (role, settings["board"], python))
+    from firmware import crash
+
+    crash.tell()
+    if settings["watchdog"]:
+        if machine.reset_cause() == machine.WDT_RESET:
+            log("the watchdog reset the board: the program had made no progress")
+        log("the watchdog starts in %d s; Ctrl-C stops the board" % _PATIENCE)
+        time.sleep(_PATIENCE)
+        net.watchdog = machine.WDT(timeout=settings["watchdog"] * 1000)
     # Done with; it fills a tenth of a small heap.
-    for name in ("boards", "check"):
+    for name in ("boards", "check", "crash"):
         del sys.modules["firmware." + name]
         delattr(sys.modules["firmware"], name)
     # Only this role, for the other would take memory. And step by step, for what loading leaves
@@ -67,12 +110,32 @@ def main() -> None:
     if hasattr(gc, "threshold"):
         # Early, lest what lives long comes to lie amid garbage up to the heap's end.
         gc.threshold(gc.mem_free() // 4)
+    asyncio.run(live(run(settings, sampler(settings["sample_pin"]))))
+
+
+async def live(role: "Any") -> None:
+    """Run the role, with its task where end_role() finds it."""
+    global _task
+    _task = asyncio.current_task()
     try:
-        asyncio.run(run(settings, sampler(settings["sample_pin"])))
-    except KeyboardInterrupt:
-        log("stopped by Ctrl-C")
+        await role
     finally:
-        asyncio.new_event_loop()  # for whoever goes on at the prompt
+        _task = None
+
+
+async def end_role() -> None:
+    """Have the role close everything: MicroPython's asyncio leaves it as Ctrl-C found it."""
+    _task.cancel()
+    for _ in range(_CLOSE_CHECKS):
+        if _task is None:
+            break
+        await asyncio.sleep(0.1)
+
+
+def let_watchdog_sleep() -> None:
+    """Nothing stops a watchdog once it has started; at the prompt it waits a day."""
+    if net.watchdog:
+        machine.WDT(timeout=_DAY)
 
 
 if __name__ == "__main__":

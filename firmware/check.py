@@ -41,7 +41,7 @@ def settle(given: dict, defaults: dict, chip: "str | None") -> "tuple[dict, list
     if not problems:
         if settings["sample_pin"] is None:
             settings["sample_pin"] = boards.profile(settings)["analog"]
-        problems = _misfits(settings, boards.CHIPS[chip])
+        problems = _misfits(settings, chip)
     return settings, problems
 
 
@@ -137,13 +137,14 @@ def _pin_problems(pins, able, chip):
 
 
 def _misfits(settings, chip):
-    """Values that are right by themselves and wrong together; `chip` is one of boards.CHIPS."""
+    """Values that are right by themselves and wrong together, or for this chip."""
     board = settings["board"]
     profile = boards.profile(settings)
+    able: Any = boards.CHIPS[chip]
     wires = {profile[wire]: wire for wire in boards.WIRES if wire in profile}
     fits = {
-        "sample_pin": chip["analog"],
-        "role_pin": [pin for pin in chip["free"] if pin not in chip["floating"]],
+        "sample_pin": able["analog"],
+        "role_pin": [pin for pin in able["free"] if pin not in able["floating"]],
     }
     problems = []
     for key in sorted(fits):
@@ -162,6 +163,10 @@ def _misfits(settings, chip):
         problems.append('"role_pin" and "sample_pin" are both %d' % settings["role_pin"])
     if profile["interface"] == "WLAN" and settings["wifi_ssid"] is None:
         problems.append('"wifi_ssid" is missing; board "%s" needs the name of your Wi-Fi' % board)
+    if settings["watchdog"] is not None and chip == "RP2040":
+        problems.append(
+            '"watchdog" is not for an RP2040: its own waits 8 s at most, and a write may take 10 s'
+        )
     if settings["address"] is None and (settings["gateway"] or settings["dns"]):
         problems.append('"address" is missing; "gateway" and "dns" go with it')
     return problems
@@ -257,6 +262,9 @@ _CHECKS = {
     "path": (_is_path, 'a text that starts with / and has no space, ? or #, like "/"'),
     "sample_pin": _number(0, 48),
     "sample_interval": _number(0.05, 3600, (int, float)),
+    "keepalive": _number(1, 3600, (int, float)),
+    "queue": _number(0, 1000),
+    "watchdog": _number(30, 3600),
     "max_clients": _number(1, 11),  # an ESP32 has 12 sockets, and one of them listens
     "slow": _one_of(("drop", "close")),
     "chat": (lambda value: isinstance(value, bool), "true, false"),

@@ -2,68 +2,164 @@
 
 import asyncio
 import random
+import socket
+from errno import ECONNREFUSED, ECONNRESET
 
 from microws import WebSocketError, aio
 
 from firmware import config, net
-from firmware.log import log
+from firmware.log import log, uptime
 from firmware.peer import show, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 _INTERVAL = 1  # seconds between two samples
 _CONNECT_TIMEOUT = 10  # seconds
+_CLOSE_TIMEOUT = 2  # seconds
+_CHECK_EVERY = 0.5  # seconds
 _MAX_SIZE = 8192  # bytes of a message
-_FIRST_WAIT = 1.0
-_LONGEST_WAIT = 60.0
+_SHORTEST_WAIT = 0.1
+_FIRST_BOUND = 1
+_LAST_BOUND = 60
+_HELD = 30  # seconds after which a connection was a good one
+_SILENT = 300  # seconds without an answer from anybody, then the interface goes down and up
 
 
 async def run(settings: dict, read: "Callable[[], int]") -> None:
     """Run the role for ever; `read()` gives a sample."""
-    wait = _FIRST_WAIT
+    interval = settings["sample_interval"] or _INTERVAL
+    outbox = None
+    if settings["queue"]:
+        from firmware.outbox import Outbox
+
+        outbox = Outbox(settings["queue"], read, interval)
+    known: list = []
+    bound = _FIRST_BOUND
+    answered = uptime()
     while True:
-        await net.wait_for_address(settings)
-        if await _visit(settings, read):
-            wait = _FIRST_WAIT
+        before = uptime()
+        address = await net.wait_for_address(settings)
+        answered += uptime() - before
+        session = _Session(settings, known)
+        await session.live(address, outbox.send_all if outbox else _samples(read, interval))
+        if session.answered:
+            answered = uptime()
+        elif uptime() - answered >= _SILENT:
+            log("no answer from anybody for %d s" % _SILENT)
+            net.restart(settings)
+            answered = uptime()
+        if session.held >= _HELD:
+            bound = _FIRST_BOUND
         # Many boards that lost one server must not come back in one instant.
-        pause = wait * random.uniform(0.8, 1.2)
+        pause = max(_SHORTEST_WAIT, random.uniform(0, bound))
+        bound = min(2 * bound, _LAST_BOUND)
         log("trying again in %.1f s" % pause)
-        await asyncio.sleep(pause)
-        wait = min(2 * wait, _LONGEST_WAIT)
+        await net.hold(address, pause)
 
 
-async def _visit(settings, read):
-    """One connection from its beginning to its end. True if the server sent something."""
-    url = settings["url"]
-    log("connecting to " + config.public_url(url))
-    heard = False
-    sender = None
-    try:
-        async with aio.connect(url, timeout=_CONNECT_TIMEOUT, max_size=_MAX_SIZE) as ws:
-            log("connected to %s, handshake done" % ws.remote_address)
-            interval = settings["sample_interval"] or _INTERVAL
-            sender = asyncio.create_task(_send_samples(ws, read, interval))
-            while True:
-                log("received " + show(await ws.recv()))
-                heard = True
-    except (MemoryError, OSError, WebSocketError) as error:
-        log(why(error))
-        if sender is None and url == config.DEFAULTS["url"]:
-            log('is "url" set in %s? it is where the client connects to' % config.FILE)
-    finally:
-        if sender is not None:
-            sender.cancel()
-    return heard
-
-
-async def _send_samples(ws, read, interval):
-    try:
+def _samples(read, interval):
+    async def send_all(send):
         while True:
-            message = "pin0:%d" % read()
-            await ws.send(message)
-            log("sent " + message)
+            await send("pin0:%d" % read())
             await asyncio.sleep(interval)
-    except (OSError, WebSocketError):
-        pass  # whoever receives hears of it too, and says so
+
+    return send_all
+
+
+class _Session:
+    """One connection from its first packet to its last; its state is thrown away with it.
+
+    `known` holds the server's addresses for the next one. `answered`: somebody did, if only to
+    refuse. `held` is how long it was open, in seconds.
+    """
+
+    def __init__(self, settings, known):
+        self._settings = settings
+        self._known = known
+        self._addresses = None
+        self._ws: Any = None
+        self._sending = None  # when the message that is on its way began
+        self.answered = False
+        self.held = 0
+
+    async def live(self, address, send_all):
+        url = self._settings["url"]
+        log("connecting to " + config.public_url(url))
+        tasks = []
+        try:
+            ws = self._ws = await aio.connect(
+                url,
+                timeout=_CONNECT_TIMEOUT,
+                close_timeout=_CLOSE_TIMEOUT,
+                keepalive_timeout=self._settings["keepalive"],
+                resolve=self._resolve,
+                max_size=_MAX_SIZE,
+            )
+            began = uptime()
+            log("connected to %s, handshake done" % ws.remote_address)
+            self.answered = True
+            self._known[:] = self._addresses
+            tasks = [
+                asyncio.create_task(self._receive()),
+                asyncio.create_task(self._send_all(send_all)),
+            ]
+            while not (tasks[0].done() or tasks[1].done() or self._is_stuck()):
+                if not await net.hold(address, _CHECK_EVERY):
+                    log("the address %s is gone" % address)
+                    break
+            self.held = uptime() - began
+            for task in tasks:
+                if task.done():
+                    await task  # it may have ended with what nobody expects
+        except (MemoryError, OSError, WebSocketError) as error:
+            refused = isinstance(error, OSError) and error.errno in (ECONNREFUSED, ECONNRESET)
+            self.answered = refused or isinstance(error, WebSocketError)
+            log(why(error))
+            if url == config.DEFAULTS["url"]:
+                log('is "url" set in %s? it is where the client connects to' % config.FILE)
+        finally:
+            if tasks:
+                tasks[1].cancel()
+            if self._ws:
+                await self._ws.close(1001)
+
+    def _resolve(self, *name):
+        try:
+            self._addresses = socket.getaddrinfo(*name)
+        except OSError as error:
+            if not self._known:
+                raise
+            log("%s; taking the address of the last time" % why(error))
+            self._addresses = self._known
+        return self._addresses
+
+    async def _receive(self):
+        try:
+            while True:
+                log("received " + show(await self._ws.recv()))
+        except (MemoryError, OSError, WebSocketError) as error:
+            log(why(error))
+
+    async def _send_all(self, send_all):
+        try:
+            await send_all(self._send)
+        except (OSError, WebSocketError):
+            pass  # whoever receives hears of it too, and says so
+        except MemoryError as error:
+            log(why(error))
+
+    async def _send(self, message):
+        self._sending = uptime()
+        await self._ws.send(message)
+        self._sending = None
+        log("sent " + message)
+
+    def _is_stuck(self):
+        """Whether the server takes no bytes any more, though it may go on sending some."""
+        if self._sending is None or uptime() - self._sending <= self._settings["keepalive"]:
+            return False
+        log("the server has taken nothing for %s s" % self._settings["keepalive"])
+        return True

@@ -25,6 +25,9 @@ DEFAULTS: dict = {
     "max_clients": 8,
     "slow": "drop",
     "chat": False,
+    "keepalive": 40,
+    "queue": 0,
+    "watchdog": None,
     "wifi_ssid": None,
     "wifi_password": None,
 }

@@ -5,7 +5,7 @@ import asyncio
 import machine
 import network
 
-from firmware.log import log, printable
+from firmware.log import log, printable, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +17,22 @@ _machine: "Any" = machine
 
 _CHECK_EVERY = 0.2  # seconds
 _TELL_EVERY = 50  # checks
+_HOLD_EVERY = 1  # seconds
+_RESTART_AFTER = 120  # seconds without an address, and again after as many
+_RESET_AFTER = 600
+_UNPLUGGED_RESET_AFTER = 3600  # a cable that is out is most often out on purpose
 _NO_LINK = "no link; is the network cable plugged in, at both ends?"
 _NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
 _W5500_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read the register, and what it holds
 
 _kind = ""  # the interface's class in `network`
 _interface: "Any" = None
+_bus: tuple = ()  # SPI and chip select of a W5500 whose driver cannot tell that it is not there
 _problem = ""
 _told = ""
+
+# What is fed while the program goes on: a machine.WDT where the configuration asks for one.
+watchdog: "Any" = None
 
 
 def start(settings: dict) -> None:
@@ -46,27 +54,19 @@ def start(settings: dict) -> None:
         # Only an interface that is not active yet takes the name.
         network.hostname(settings["hostname"])
         interface = _MAKE[_kind](profile)
-        if not interface.active():
-            interface.active(True)
-        _give_mac(interface)
-        _give_address(interface, settings)
-        if _kind == "WLAN" and not interface.isconnected():
-            interface.connect(settings["wifi_ssid"], settings["wifi_password"])
+        _bring_up(interface, settings)
         _interface = interface
     except AttributeError:
         _problem = 'this MicroPython has no network.%s for a W5500; is "board" right?' % _kind
     except (OSError, RuntimeError, ValueError) as error:
-        _problem = str(error)
-        if _kind != "WLAN":
-            _problem = "the W5500 does not answer (%s)" % error
-        _problem += "; check wiring and power, then reset the board"
+        _problem = _silent(error)
     if _problem:
         log("no network: " + _problem)
 
 
 def address() -> "str | None":
     """This board's IPv4 address, None while it has none."""
-    if _interface is None or not _interface.isconnected():
+    if _interface is None or _problem or not _interface.isconnected():
         return None
     # isconnected() of an ESP32's LAN can be wrong after Wi-Fi events.
     found = _interface.ifconfig()[0]
@@ -74,9 +74,10 @@ def address() -> "str | None":
 
 
 async def wait_for_address(settings: dict) -> str:
-    """This board's IPv4 address, waited for without end; the log tells it, or what is missing.
+    """This board's IPv4 address, waited for; the log tells it, or what is missing.
 
-    A board whose W5500 was left without its interrupt by a soft reset is reset hard instead.
+    After a time without one the interface goes down and up, after a longer time the board is
+    reset. One whose W5500 was left without its interrupt by a soft reset is reset hard at once.
     """
     global _told
     start(settings)
@@ -86,11 +87,17 @@ async def wait_for_address(settings: dict) -> str:
         machine.reset()
     checks = 0
     missing = ""
+    began = uptime()
+    restart_after = _RESTART_AFTER
     while True:
+        if watchdog:
+            watchdog.feed()
         found = address()
         before = missing
         missing = "" if found else _missing(settings)
-        if before == _NO_LINK and missing != _NO_LINK and _restart(settings):
+        if before == _NO_LINK and missing != _NO_LINK and _kind == "WIZNET5K":
+            # It would go on with the address of the network that it was plugged into before.
+            restart(settings)
             continue
         if found:
             if found != _told:
@@ -100,7 +107,48 @@ async def wait_for_address(settings: dict) -> str:
         if missing != before or checks % _TELL_EVERY == 0:
             log(missing)
         checks += 1
+        trouble = uptime() - began
+        if trouble >= _reset_after(missing):
+            log("no address for %d s: resetting the board" % trouble)
+            await asyncio.sleep(_CHECK_EVERY)
+            machine.reset()
+        if trouble >= restart_after:
+            restart_after += _RESTART_AFTER
+            log("no address for %d s" % trouble)
+            restart(settings)
         await asyncio.sleep(_CHECK_EVERY)
+
+
+async def hold(held: str, seconds: float) -> bool:
+    """Sleep so long; False as soon as this board's address is not `held` any more.
+
+    It feeds the watchdog, so it is for the loop that does the role's work, and for no other.
+    """
+    while True:
+        if watchdog:
+            watchdog.feed()
+        if address() != held:
+            return False
+        if seconds <= 0:
+            return True
+        await asyncio.sleep(min(seconds, _HOLD_EVERY))
+        seconds -= _HOLD_EVERY
+
+
+def restart(settings: dict) -> None:
+    """Take the interface down and up again, which ends all connections."""
+    global _problem
+    if _interface is None:
+        return  # only a reset makes one
+    log("network interface down and up")
+    try:
+        _interface.active(False)
+        if _bus:
+            _ask_version(*_bus)
+        _bring_up(_interface, settings)
+        _problem = ""
+    except (OSError, RuntimeError) as error:
+        _problem = _silent(error)
 
 
 def _lost_interrupt():
@@ -125,25 +173,28 @@ def _missing(settings):
     return _NO_DHCP if linked else _NO_LINK
 
 
-def _restart(settings):
-    """Restart an interface that does not watch its link; whether it is of that kind."""
-    if _kind != "WIZNET5K":
-        return False
-    # It would go on with the address of the network that it was plugged into before.
-    _interface.active(False)
-    _interface.active(True)
-    _give_address(_interface, settings)
-    return True
+def _reset_after(missing):
+    if missing == _NO_LINK:
+        return _UNPLUGGED_RESET_AFTER
+    return _RESTART_AFTER if _problem else _RESET_AFTER  # nothing less cures a dead chip
 
 
-def _give_mac(interface):
-    """A controller without an address of its own sends frames that no switch takes."""
+def _silent(error):
+    problem = str(error)
+    if _kind != "WLAN":
+        problem = "the W5500 does not answer (%s)" % error
+    return problem + "; check wiring and power, then reset the board"
+
+
+def _bring_up(interface, settings):
+    if not interface.active():
+        interface.active(True)
+    # A controller without an address of its own sends frames that no switch takes.
     if interface.config("mac") == bytes(6):
         # The second bit: locally administered, not a maker's.
         interface.config(mac=b"\x02" + (b"\x00" * 5 + machine.unique_id())[-5:])
-
-
-def _give_address(interface, settings):
+    if _kind == "WLAN" and not interface.isconnected():
+        interface.connect(settings["wifi_ssid"], settings["wifi_password"])
     own = settings["address"]
     if own:
         gateway = settings["gateway"] or own  # itself: nothing lies behind this network
@@ -174,19 +225,25 @@ def _lan(profile):
 
 
 def _wiznet5k(profile):
+    global _bus
     driver = _network.WIZNET5K
     spi = _spi(profile, 20000000)
     cs = _machine.Pin(profile["cs"], machine.Pin.OUT, value=1)
     reset = _machine.Pin(profile["reset"], machine.Pin.OUT, value=1)
-    # The driver waits for ever for a chip that is not there.
+    _bus = (spi, cs)
+    _ask_version(spi, cs)
+    return driver(spi, cs, reset, machine.Pin(profile["int"]))
+
+
+def _ask_version(spi, cs):
+    """The driver would wait for ever for a chip that is not there."""
     request, expected = _W5500_VERSION
     cs(0)
     spi.write(request)
     found = spi.read(1)
     cs(1)
     if found != expected:
-        raise OSError("SPI %d reads %s" % (profile["spi"], found[0]))
-    return driver(spi, cs, reset, machine.Pin(profile["int"]))
+        raise OSError("SPI reads %s" % found[0])
 
 
 def _wlan(profile):

@@ -19,6 +19,7 @@ METRICS = "/metrics"
 
 _INTERVAL = 0.5  # seconds between two samples
 _RETRY = 5  # seconds
+_CLOSE_TIMEOUT = 2  # seconds
 _MAX_SIZE = 2048  # bytes of a message, for each client
 _MAX_HEADER = 2048  # bytes of a request
 _BACKLOG = 2560  # bytes that wait for a client: one message of another, with its name
@@ -55,25 +56,28 @@ async def _listen(settings, service, read):
             slow=settings["slow"],
             max_size=_MAX_SIZE,
             max_header=_MAX_HEADER,
+            close_timeout=_CLOSE_TIMEOUT,
+            keepalive_timeout=settings["keepalive"],
         )
     except OSError as error:
         log("cannot listen on port %d: %s" % (settings["port"], why(error)))
         log("trying again in %d s" % _RETRY)
-        await asyncio.sleep(_RETRY)
+        await net.hold(address, _RETRY)
         return
     service.server = server
     log("listening on ws://%s:%d%s" % (address, settings["port"], settings["path"]))
     log("the page is at http://%s:%d/" % (address, settings["port"]))
-    while net.address() == address:
-        await asyncio.sleep(service.interval)
-        try:
-            if server.clients:
-                service.send_sample(read())
-        except MemoryError:
-            log("no memory to send a value")
-    log("the address %s is gone" % address)
-    server.close()
-    await server.wait_closed()
+    try:
+        while await net.hold(address, service.interval):
+            try:
+                if server.clients:
+                    service.send_sample(read())
+            except MemoryError:
+                log("no memory to send a value")
+        log("the address %s is gone" % address)
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 class _Client:

@@ -32,6 +32,9 @@ MISTAKES = [
     ('{"slow": "wait"}', ['"slow" is "wait"; allowed: "close", "drop"']),
     ('{"chat": 1}', ['"chat" is 1; allowed: true, false']),
     ('{"sample_interval": 0}', ['"sample_interval" is 0; allowed: a number from 0.05 to 3600']),
+    ('{"keepalive": 0}', ['"keepalive" is 0; allowed: a number from 1 to 3600']),
+    ('{"queue": null}', ['"queue" is null; allowed: a whole number from 0 to 1000']),
+    ('{"watchdog": 29}', ['"watchdog" is 29; allowed: a whole number from 30 to 3600']),
     ('{"sample_interval": "1 s"}', ['"sample_interval" is "1 s"']),
     ('{"hostname": ""}', ['"hostname" is ""; allowed: 1 to 32 letters, digits and hyphens']),
     ('{"hostname": "my board"}', ['"hostname" is "my board"']),
@@ -159,6 +162,9 @@ def test_what_is_given_replaces_the_defaults(load):
         "max_clients": 3,
         "slow": "close",
         "chat": True,
+        "keepalive": 2.5,
+        "queue": 20,
+        "watchdog": 60,
         "wifi_ssid": "Caf\u00e9",
         "wifi_password": "correct horse",
     }
@@ -196,6 +202,12 @@ def test_a_board_of_ones_own_needs_its_pins_and_no_more(load, chip, change):
 def test_a_board_of_ones_own_on_wifi_needs_an_analog_pin_only(load):
     text = '{"board": "custom", "pins": {"interface": "WLAN", "analog": 0}, "wifi_ssid": "a"}'
     assert load(text, "ESP32C6")["sample_pin"] == 0
+
+
+def test_a_watchdog_that_would_bite_a_board_at_work_is_refused(load):
+    text = '{"board": "wiznet-w5500-evb-pico", "watchdog": 30}'
+    with pytest.raises(config.ConfigError, match='"watchdog" is not for an RP2040'):
+        load(text, "RP2040")
 
 
 def test_what_is_free_on_a_board_of_ones_own_follows_from_its_pins(load):

@@ -220,17 +220,13 @@ def test_the_client_role_outlives_its_server(board):
         process.wait_for("received hello")
 
 
-def test_the_client_role_tells_of_a_refused_handshake_and_waits_longer(board):
+def test_the_client_role_tells_of_a_refused_handshake(board):
     def refuse(connection, request):
         return connection.respond(HTTPStatus.FORBIDDEN, "not here\n")
 
     with Server(None, process_request=refuse) as server:
         process = board("--role", "client", "--url", server.url + "?token=secret")
-        waits = []
-        for _ in range(3):
+        for _ in range(2):
             process.wait_for("handshake failed: the server answered 403")
-            line = process.wait_for("trying again in ")
-            waits.append(float(re.search(r"in ([\d.]+) s", line)[1]))
-    assert waits == sorted(waits)
-    assert waits[2] > 2 * waits[0]
+            process.wait_for("trying again in ")
     assert "secret" not in process.output

@@ -1,5 +1,6 @@
 """What the echo programs share: their arguments, and the echo itself, by messages or by pieces."""
 
+import gc
 import sys
 
 import microws
@@ -14,6 +15,13 @@ OPTIONS = {
 
 # How a connection ends when the suite breaks it: that is what it tests.
 ENDED = (microws.WebSocketError, OSError)
+
+
+def tidy():
+    """What a program on a small heap does when all is loaded: see the board's main.py."""
+    gc.collect()
+    if hasattr(gc, "threshold"):
+        gc.threshold(gc.mem_free() // 4)
 
 
 def echo(ws):

@@ -15,6 +15,7 @@ PORT, CASES = sys.argv[6:]
 
 def targets():
     for number in range(1, int(CASES) + 1):
+        echo.tidy()
         yield f"ws://127.0.0.1:{PORT}/runCase?case={number}&agent=microws"
 
 

@@ -15,6 +15,7 @@ PORT = int(sys.argv[6])
 
 def serve():
     listener = microws.listen("127.0.0.1", PORT, **echo.OPTIONS)
+    echo.tidy()
     print("listening")
     while True:
         try:
@@ -34,6 +35,7 @@ async def serve_asyncio():
     from microws import aio
 
     await aio.serve(handle, "127.0.0.1", PORT, **echo.OPTIONS)
+    echo.tidy()
     print("listening")
     await asyncio.Event().wait()
 

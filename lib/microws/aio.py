@@ -74,6 +74,7 @@ class connect:
 
     While a task receives, a silent peer is sent a Ping now and then, and one from which not a
     byte came for ``keepalive_timeout`` seconds (None: no limit) counts as lost: code 1006.
+    ``resolve`` is called as ``socket.getaddrinfo()`` is, and in its place.
     The other arguments and the errors are those of ``microws.connect()``.
     """
 
@@ -87,19 +88,21 @@ class connect:
         close_timeout: float = 10,
         keepalive_timeout: "float | None" = 40,
         compression: "str | int | None" = None,
+        resolve: "Callable[..., Any] | None" = None,
         **limits: int,
     ) -> None:
         handshake = ClientHandshake(url, headers, subprotocols, new_extension(compression))
         protocol = Protocol(handshake, True, **limits)
         self._ws = WebSocket(protocol, close_timeout)
         self._ssl = ssl
+        self._resolve = resolve
         self._ws._keepalive_timeout = keepalive_timeout
         self._timeout = timeout
 
     async def __aenter__(self) -> "WebSocket":
         ws = self._ws
         try:
-            await ws._run(ws._connect(self._ssl), self._timeout)
+            await ws._run(ws._connect(self._ssl, self._resolve), self._timeout)
         except BaseException:
             ws._shut()
             raise

@@ -121,11 +121,12 @@ class Connection:
 
     # Ways of a connection
 
-    def _connect(self, ssl: "Any") -> "Steps":
+    def _connect(self, ssl: "Any", resolve: "Any" = None) -> "Steps":
         handshake = self._protocol.handshake
         host = handshake.host
         error: Exception = OSError("no address")
-        for address in socket.getaddrinfo(host, handshake.port, 0, socket.SOCK_STREAM):
+        resolve = resolve or socket.getaddrinfo
+        for address in resolve(host, handshake.port, 0, socket.SOCK_STREAM):
             sock = socket.socket(address[0], socket.SOCK_STREAM)
             try:
                 self._protocol.begin()
