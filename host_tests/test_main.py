@@ -98,5 +98,7 @@ def test_a_virtual_board_has_what_a_board_has(tmp_path):
         "firmware",
         "lib",
         "main.py",
+        "page.html",
+        "page.html.gz",
     ]
     assert json.loads((board.folder / "config.json").read_text()) == {"role": "client"}
