@@ -8,7 +8,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of them
   micropython  MicroPython: .cache/bin/micropython64 and .cache/bin/micropython32
                (micropython64, micropython32: only that one)
   websocketd   .cache/bin/websocketd
-  chromium     .cache/bin/chromium
+  chromium     .cache/bin/chromium, and Playwright, which drives it, in .cache/playwright
   stubs        the MicroPython stubs for mypy, in .cache/stubs'
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -165,18 +165,20 @@ exec \"\$root/usr/lib/chromium/chromium\" \"\$@\""
         fail "Chromium does not start: see .cache/bin/chromium --version. Remove .cache/chromium and run this again."
 }
 
-setup_stubs() {
-    local requirements=$top/host_tests/requirements-stubs.txt stubs=$cache/stubs
+# setup_packages REQUIREMENTS FOLDER WHAT: packages beside those of .venv
+setup_packages() {
+    local requirements=$1 folder=$2 wanted
     setup_venv
-    if cmp -s "$requirements" "$stubs/.set-up"; then
+    wanted=$("$top/.venv/bin/python" -V && cat "$requirements")
+    if [ "$(cat "$folder/.set-up" 2>/dev/null)" = "$wanted" ]; then
         return
     fi
-    echo 'Setting up the MicroPython stubs ...'
-    rm -rf "$stubs.new"
-    install_packages "$requirements" --target "$stubs.new"
-    cp "$requirements" "$stubs.new/.set-up"
-    rm -rf "$stubs"
-    mv "$stubs.new" "$stubs"
+    echo "Setting up $3 ..."
+    rm -rf "$folder.new"
+    install_packages "$requirements" --target "$folder.new"
+    printf '%s\n' "$wanted" >"$folder.new/.set-up"
+    rm -rf "$folder"
+    mv "$folder.new" "$folder"
 }
 
 [ $# -gt 0 ] || set -- venv micropython websocketd chromium stubs
@@ -202,7 +204,13 @@ for part; do
         micropython64) setup_micropython 64 ;;
         micropython32) setup_micropython 32 ;;
         websocketd) setup_websocketd ;;
-        chromium) setup_chromium ;;
-        stubs) setup_stubs ;;
+        chromium)
+            setup_chromium
+            setup_packages "$top/host_tests/requirements-browser.txt" "$cache/playwright" Playwright
+            ;;
+        stubs)
+            setup_packages "$top/host_tests/requirements-stubs.txt" "$cache/stubs" \
+                'the MicroPython stubs'
+            ;;
     esac
 done
