@@ -253,6 +253,17 @@ def test_what_one_says_goes_to_all_the_others(board):
         assert first.recv() == second.recv() == address + ": "
 
 
+def test_pages_leave_room_for_long_messages(board):
+    running = board(chat=True, sample_interval=30)
+    with running.connect() as first, running.connect() as second:
+        running.wait_for("client 2: connected")
+        for _ in range(10):
+            assert running.get()[1] == PAGE
+            running.metrics()
+            first.send("x" * 2000)
+            assert second.recv().endswith(": " + "x" * 2000)
+
+
 def test_nobody_hears_the_others_unless_that_is_wanted(board):
     running = board()
     with running.connect() as first, running.connect() as second:
