@@ -3,13 +3,11 @@
 import errno
 
 from microws import ConnectionClosed, HandshakeError, ProtocolError
-from microws.utf8 import validate
 
 from firmware.log import printable
 
 _TEXT_LIMIT = 80  # characters
 _BYTES_LIMIT = 16
-_NAME_LIMIT = 24  # characters
 
 _CODES = {
     1000: "normal",
@@ -51,28 +49,6 @@ def show(message: "str | bytes") -> str:
     if len(message) > _BYTES_LIMIT:
         shown += " ..."
     return "%d bytes: %s" % (len(message), shown)
-
-
-def name_of(query: str) -> str:
-    """The name in the query of a request, `name=...`, on one line; "" where there is none."""
-    for pair in query.split("&"):
-        key, _, value = pair.partition("=")
-        if key == "name":
-            return printable(_unquote(value)[:_NAME_LIMIT]).strip()
-    return ""
-
-
-def _unquote(value):
-    """A value of a query without its escapes; "" if it is not UTF-8."""
-    parts = value.replace("+", " ").split("%")
-    text = bytearray(parts[0].encode())
-    for part in parts[1:]:
-        try:
-            text.append(int(part[:2], 16))
-        except ValueError:
-            return ""
-        text += part[2:].encode()
-    return "" if validate(text, 0, len(text), 0) else str(text, "utf-8")
 
 
 def why(error: Exception) -> str:

@@ -8,7 +8,7 @@ from microws.aio_server import serve  # now, while the heap is whole
 from firmware import net, page
 from firmware.counters import Counters
 from firmware.log import log, uptime
-from firmware.peer import name_of, show, why
+from firmware.peer import show, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +97,11 @@ class _Service:
         self._clients: dict = {}
         self._counters = Counters()
         self._refusals = 0  # in this second
+        self._chat: Any = None
+        if settings["chat"]:
+            from firmware import chat
+
+            self._chat = chat
 
     async def watch(self):
         """What is to be done every second."""
@@ -169,7 +174,7 @@ class _Service:
             return
         client = _Client("client %d" % self._counters.add("clients_ever"))
         self._clients[ws] = client
-        name = name_of(query)
+        name = self._chat.name_of(query) if self._chat else ""
         known = " as " + name if name else ""
         log("%s: connected from %s%s, handshake done" % (client.label, ws.remote_address, known))
         self._counters.measure()
@@ -212,16 +217,16 @@ class _Service:
                 await _within(ws.send(reply))
             else:
                 log("%s: received %s" % (label, show(message)))
-                if self._settings["chat"]:
+                if self._chat:
                     self._pass_on(ws, name, message)
             await asyncio.sleep(_PAUSE)
 
     def _pass_on(self, ws, name, message):
         """What a client says, to all the others."""
-        text = isinstance(message, str)
         try:
-            said = (name + ": ").encode() + (message.encode() if text else message)
-            self._counters.sent(said, self.server.broadcast(said, text, ws))
+            said = self._chat.said(name, message)
+            count = self.server.broadcast(said, isinstance(message, str), ws)
+            self._counters.sent(said, count)
         except MemoryError:
             log("no memory to pass on what %s says" % name)
 
