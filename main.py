@@ -95,13 +95,15 @@ def start(settings: dict) -> None:
     for name in ("boards", "check", "crash"):
         del sys.modules["firmware." + name]
         delattr(sys.modules["firmware"], name)
-    # Only this role, for the other would take memory. And step by step, for what loading leaves
-    # behind would cut a small heap into pieces.
+    # Only this role, for the other would take memory. And one module after the other, for what
+    # loading leaves behind would cut a small heap into pieces.
     gc.collect()
+    for name in ("protocol", "handshake", "transport", "aio"):
+        __import__("microws." + name)
+        gc.collect()
     import microws
 
     log("microws %s loaded" % microws.__version__)
-    gc.collect()
     if role == "server":
         from firmware.server import run
     else:
