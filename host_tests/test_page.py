@@ -160,6 +160,17 @@ def test_the_plot_can_be_paused(board, visit):
     assert page.locator("#plot").evaluate("canvas => canvas.toDataURL()") != before
 
 
+def test_the_plot_can_be_paused_before_the_first_value(board, visit):
+    page = connected(visit(board(sample_interval=30)))
+    page.get_by_role("button", name="Pause").click()
+    page.evaluate("() => { hear('pin0:7'); return new Promise(requestAnimationFrame) }")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.locator("#value")).to_have_text("7")
+    assert line(page)["pixels"] == 0
+    page.get_by_role("button", name="Pause").click()
+    wait_for_line(page, lambda found: found["pixels"] > 0)
+
+
 def test_a_message_goes_both_ways(board, visit):
     running = board(chat=True)
     page = connected(visit(running))
