@@ -160,7 +160,7 @@ class WebSocket(Waiting, Connection):
             return
         data = self._payload(message, text)
         if data is None:
-            await self._send_pieces(None, message, text)
+            await self._send_pieces(None, self._pieces(message), text)
             return
         opcode = self._opcode
         if self._writing or self._fragmenting:
@@ -431,7 +431,8 @@ class WebSocket(Waiting, Connection):
                 n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
                 if n is None:
                     return False
-                p.sent(n)
+                if not p.sent(n):
+                    break
         except OSError:
             p.mute()
             raise p.closed_error() from None

@@ -14,13 +14,7 @@ it is long.
 
 from ._compat import const
 from .errors import ConnectionClosed, HandshakeError, ProtocolError
-from .frames import (
-    close_code_allowed,
-    header_error,
-    header_size,
-    long_length,
-    put_header,
-)
+from .frames import close_code_allowed, header_error, long_length, put_header
 from .mask import ZERO, apply_mask, new_key
 from .utf8 import begun, encode, validate
 
@@ -113,7 +107,7 @@ class Protocol:
         self._fragments = 0
         self._left = -1  # bytes of payload to come in this frame, -1 between frames
         self._fin = 0
-        self._key = bytearray(4)
+        self._key: Any = ZERO if client else bytearray(4)
         self._phase = 0
         self._utf8 = 0
         self._at = 0
@@ -128,7 +122,7 @@ class Protocol:
         self.tx_end = 0
         self._out: Any = None  # the payload that goes through tx in pieces
         self._out_at = 0
-        self._out_key = bytearray(4)
+        self._out_key: Any = bytearray(4) if client else ZERO
         self.is_mute = False
         self._later: list = []  # control frames that wait for the end of a frame, or for room
         self.begin()
@@ -309,7 +303,9 @@ class Protocol:
                     if opcode < 8 and (opcode == 0) != partial:
                         return self.fail(1002, "wrong order of fragments")
                 length = byte1 & 0x7F
-                size = header_size(byte1)
+                size = 2 + (self._mask_in >> 5)  # a key has four bytes
+                if length > 125:
+                    size += 2 if length == 126 else 8
                 if n < size:
                     return _NOTHING
                 body = start + size
@@ -582,25 +578,26 @@ class Protocol:
             if packed is not None:
                 data = packed
                 opcode |= 0x40
-        n = len(data)
-        size = header_size(self._mask_out | (n if n < 126 else 126 if n < 0x10000 else 127))
+        n = k = len(data)
+        size = 2 + (self._mask_out >> 5)  # a key has four bytes
+        if n > 125:
+            size += 2 if n < 0x10000 else 8
         if self.tx_start == self.tx_end:
             self.tx_start = self.tx_end = _START - size
-        try:
-            self._grow(min(size + n, _START + self._write_size))
-        except MemoryError:
-            if self.tx_end >= _START:
-                raise
-            # The message goes in smaller pieces.
-        at = self._begin(fin | opcode, n)
-        k = len(self.tx) - at
-        if k >= n:
-            k = n
-        else:
+        if len(self.tx) - self.tx_end < size + n:
+            try:
+                self._grow(min(size + n, _START + self._write_size))
+            except MemoryError:
+                if self.tx_end >= _START:
+                    raise
+                # The message goes in smaller pieces.
+            k = min(n, len(self.tx) - self.tx_end - size)
+        self._put_frame(fin | opcode, n, data, 0, k)
+        if k < n:
             self._out = data
             self._out_at = k
-        apply_mask(self.tx, at, data, 0, k, self._out_key, 0, 0)
-        self.tx_end = at + k
+            if self._mask_out:
+                apply_mask(self._out_key, 0, self.tx, self.tx_end - k - 4, 4, ZERO, 0, 0)
 
     def ping(self, data: "Any" = b"") -> None:
         """Send a Ping (§5.5.2); ``ValueError`` where ``data`` has over 125 bytes."""
@@ -632,6 +629,12 @@ class Protocol:
         """Whether bytes wait in ``tx``, after it was refilled with what is still to go."""
         if self.tx_start < self.tx_end:
             return True
+        if self._out is None and not self._later:
+            return False
+        self._refill()
+        return True
+
+    def _refill(self) -> None:
         out = self._out
         if out is not None:
             at = self._out_at
@@ -643,31 +646,35 @@ class Protocol:
             self.tx_start = _START
             self.tx_end = _START + k
             self._out_at = at + k
-            return True
-        if self._later:
+        else:
             opcode, payload = self._later.pop(0)
-            self._put_control(opcode, payload, 0, len(payload))
-            return True
-        return False
+            self._put_frame(0x80 | opcode, len(payload), payload, 0, len(payload))
 
     def is_sending(self) -> bool:
         """Whether a part of a message is not yet in ``tx``."""
         return self._out is not None
 
-    def sent(self, n: int) -> None:
-        """``n`` bytes of ``tx`` were written."""
+    def sent(self, n: int) -> bool:
+        """``n`` bytes of ``tx`` were written; gives whether there is more to send."""
         self.tx_start += n
-        if self.tx_start == self.tx_end:
-            self.tx_start = self.tx_end = 0
+        if self.tx_start < self.tx_end:
+            return True
+        self.tx_start = self.tx_end = 0
+        return self._out is not None or len(self._later) > 0
 
-    def _begin(self, byte0: int, n: int) -> int:
-        """Write the header of a frame, with a new key (§5.3) where this side masks."""
-        at = put_header(self.tx, self.tx_end, byte0, n, self._mask_out)
+    def _put_frame(self, byte0: int, size: int, buffer: "Any", at: int, n: int) -> None:
+        """Put a frame of ``size`` bytes into ``tx``, or as yet the first ``n`` of them, with a new
+        key (§5.3) where this side masks.
+        """
+        tx = self.tx
+        start = put_header(tx, self.tx_end, byte0, size, self._mask_out)
         if self._mask_out:
-            new_key(self._out_key)
-            apply_mask(self.tx, at, self._out_key, 0, 4, ZERO, 0, 0)
-            at += 4
-        return at
+            new_key(tx, start)
+            start += 4
+            apply_mask(tx, start, buffer, at, n, tx, start - 4, 0)
+        else:
+            apply_mask(tx, start, buffer, at, n, ZERO, 0, 0)
+        self.tx_end = start + n
 
     def _send_control(self, opcode: int, buffer: "Any", at: int, n: int) -> None:
         """Send a control frame, or keep it while a frame is half-way or no room is left.
@@ -677,16 +684,11 @@ class Protocol:
         if self.is_mute:
             return
         if self._out is None and not self._later and len(self.tx) - self.tx_end >= n + 6:
-            self._put_control(opcode, buffer, at, n)
+            self._put_frame(0x80 | opcode, n, buffer, at, n)
             return
         if opcode == _PONG:
             self._later = [frame for frame in self._later if frame[0] != _PONG]
         self._later.append((opcode, bytes(memoryview(buffer)[at : at + n])))
-
-    def _put_control(self, opcode: int, buffer: "Any", at: int, n: int) -> None:
-        start = self._begin(0x80 | opcode, n)
-        apply_mask(self.tx, start, buffer, at, n, self._out_key, 0, 0)
-        self.tx_end = start + n
 
     def queue(self, data: "Any") -> None:
         """Send bytes as they are: of the handshake, or of a frame that was built elsewhere."""

@@ -245,7 +245,9 @@ class Connection:
         return message
 
     def _payload(self, message: "Any", text: "bool | None") -> "Any":
-        """``message`` as bytes, with its opcode left in ``_opcode``; None if it is an iterable."""
+        """``message`` as bytes, with its opcode left in ``_opcode``; None if it is neither str nor
+        bytes-like.
+        """
         if isinstance(message, str):
             self._opcode = _BINARY if text is False else _TEXT
             return encode(message)
@@ -258,11 +260,13 @@ class Connection:
                 if validate(message, 0, len(message), 0):
                     raise ValueError("text is not UTF-8")
             return message
+        return None
+
+    def _pieces(self, message: "Any") -> "Any":
         try:
-            iter(message)
+            return iter(message)
         except TypeError:
             raise TypeError("a message is str, bytes-like or an iterable of these") from None
-        return None
 
     def _fragment(self, piece: "Any", text: "bool | None", first: bool) -> None:
         """Begin the frame of one piece of a message."""
