@@ -263,6 +263,9 @@ class Protocol:
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""
+        empty = self._rx_start == self._rx_end and self._left < 0
+        if empty and self.state == _OPEN and self._inflater is None:
+            return _NOTHING  # each time before a message is waited for: to be told soon
         try:
             return self._parse()
         except MemoryError:
@@ -320,7 +323,8 @@ class Protocol:
                     if length < 0:
                         return self.fail(1002, "length not minimal")
                 # A long payload is read apart from the next header, straight to its place.
-                self._next_read = size if length >= len(rx) else len(rx)
+                room = len(rx)
+                self._next_read = room if length < room else size
                 target = None if compressed else self._target
                 if self.state == _CLOSING:
                     self._skip = True
