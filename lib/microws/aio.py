@@ -145,18 +145,19 @@ class WebSocket(Waiting, Connection):
     ends at a clean close. Errors are those of the blocking ``microws.WebSocket``.
     """
 
+    _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
+    _ended: "Any" = None
+    _keeper: "Any" = None
+
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         Waiting.__init__(self, sock)
         Connection.__init__(self, protocol, close_timeout, sock)
         self._writing = False  # a frame is on its way out
         self._fragmenting = False  # a message that goes in fragments is
-        self._freed: Any = None  # set, for those who wait, at the end of either
         self._event = _NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
-        self._ended: Any = None
         self._heard: Any = 0  # when the last byte came, or somebody began to receive
         self._keepalive_timeout: float | None = None
-        self._keeper: Any = None
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.

@@ -231,8 +231,11 @@ class Connection:
     def _message(self) -> "str | bytes":
         """The message or piece that the protocol has just given, as an object of its own."""
         p = self._protocol
-        view = memoryview(p.data)[p.start : p.stop]
-        return str(view, "utf-8") if p.opcode == _TEXT else bytes(view)
+        data = p.data
+        if p.stop - p.start < len(data):
+            # Of the read buffer a view is at hand.
+            data = (p.view if data is p._rx else memoryview(data))[p.start : p.stop]
+        return str(data, "utf-8") if p.opcode == _TEXT else bytes(data)
 
     def _take(self) -> "str | bytes":
         """The message, which then is used.
