@@ -408,14 +408,14 @@ def check_rejection(answer, status, reason=None):
 
 
 def test_full_server_answers_503_but_only_to_what_it_would_have_accepted():
-    full = ServerHandshake(is_full=lambda: True)
+    full = ServerHandshake(is_full=lambda handshake: True)
     with pytest.raises(HandshakeError) as caught:
         full.respond(head(REQUEST))
     check_rejection(refusal(full, caught.value), 503)
     with pytest.raises(HandshakeError) as caught:
         full.respond(head(REQUEST, {"Upgrade": None}))
     assert caught.value.status == 426
-    assert b" 101 " in ServerHandshake(is_full=lambda: False).respond(head(REQUEST))
+    assert b" 101 " in ServerHandshake(is_full=lambda handshake: False).respond(head(REQUEST))
 
 
 def test_program_answers_with_plain_http():

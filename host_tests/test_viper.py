@@ -145,7 +145,7 @@ def mask_and_validate():
 new = bytearray(4)
 def keys():
     for i in range(100):
-        new_key(new)
+        new_key(new, 0)
 print(allocated(mask_and_validate), allocated(keys))
 print([allocated(sha1, b"x" * (64 * blocks + 60)) for blocks in (0, 1, 10, 300)])
 """
@@ -156,7 +156,7 @@ from binascii import hexlify
 from microws.mask import new_key
 key = bytearray(4)
 for i in range(2000):
-    new_key(key)
+    new_key(key, 0)
     print(str(hexlify(key), "ascii"))
 """
 

@@ -97,9 +97,11 @@ class Waiting:
         self._waiting: list = [None, None]
 
     async def _ready(self, direction: int) -> None:
-        if direction == select.POLLIN and pending(self._sock):
+        await self._queue(0 if direction == select.POLLIN else 1)
+
+    async def _queue(self, i: int) -> None:
+        if i == 0 and pending(self._sock):
             return
-        i = 0 if direction == select.POLLIN else 1
         loop = asyncio.get_running_loop()
         fd = self._sock.fileno()
         ready = self._waiting[i] = loop.create_future()
@@ -109,6 +111,9 @@ class Waiting:
         finally:
             if self._waiting[i] is ready:
                 self._wake(i)
+
+    def _is_woken(self, i: int) -> bool:
+        return False
 
     def _wake(self, i: int) -> None:
         ready = self._waiting[i]

@@ -24,39 +24,49 @@ _OPEN = const(1)
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
 
+    _ONCE = (None,)  # awaited, it gives way once
+
     class Waiting:
         """Waiting for a socket; asyncio here has streams only, whose queue serves any socket.
 
         Cancelling a task that waits in one direction makes that queue forget the other one
         too (IOQueue.remove), and closing a socket wakes nobody: then the other task is cancelled
-        and, as it finds its place in ``_woken``, goes on as if its socket were ready.
+        and, as it finds True in its place in ``_waiting``, goes on as if its socket were ready.
         """
 
         def __init__(self, sock: "Any") -> None:
             self._sock = sock
             self._waiting: list = [None, None]
-            self._woken = [False, False]
 
         def _ready(self, direction: int) -> "Any":
             i = 0 if direction == READ else 1
-            self._waiting[i] = core.cur_task
-            self._woken[i] = False
             try:
-                if i == 0:
-                    yield core._io_queue.queue_read(self._sock)
-                else:
-                    yield core._io_queue.queue_write(self._sock)
+                yield from self._queue(i)
             except asyncio.CancelledError:
-                if not self._woken[i]:
-                    self._wake(1 - i)
+                if not self._is_woken(i):
                     raise
-            finally:
-                self._waiting[i] = None
+            self._waiting[i] = None
+
+        def _queue(self, i: int) -> "Any":
+            """To be awaited at once, as ``_ready()`` does; no coroutine, as messages come here."""
+            self._waiting[i] = core.cur_task
+            core._io_queue._enqueue(self._sock, i)
+            return _ONCE
+
+        def _is_woken(self, i: int) -> bool:
+            """Whether it was ``_wake()`` that cancelled the task that waited."""
+            if self._waiting[i] is True:
+                return True
+            self._waiting[i] = None
+            self._wake(1 - i)
+            return False
 
         def _wake(self, i: int) -> None:
-            if self._waiting[i] is not None:
-                self._woken[i] = True
-                self._waiting[i].cancel()
+            task = self._waiting[i]
+            if task:
+                self._waiting[i] = True
+                if task is not True:
+                    task.cancel()
 
 else:
     from ._cpython import Waiting
@@ -135,18 +145,19 @@ class WebSocket(Waiting, Connection):
     ends at a clean close. Errors are those of the blocking ``microws.WebSocket``.
     """
 
+    _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
+    _ended: "Any" = None
+    _keeper: "Any" = None
+
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         Waiting.__init__(self, sock)
         Connection.__init__(self, protocol, close_timeout, sock)
         self._writing = False  # a frame is on its way out
         self._fragmenting = False  # a message that goes in fragments is
-        self._freed: Any = None  # set, for those who wait, at the end of either
         self._event = _NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
-        self._ended: Any = None
         self._heard: Any = 0  # when the last byte came, or somebody began to receive
         self._keepalive_timeout: float | None = None
-        self._keeper: Any = None
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
@@ -154,25 +165,24 @@ class WebSocket(Waiting, Connection):
         An iterable, or asynchronous iterable, of these goes as one message in fragments, which
         may be larger than memory. Returns when all of it is handed to the network.
         """
-        p = self._protocol
-        if hasattr(message, "__aiter__"):
-            await self._send_pieces(message, None, text)
-            return
         data = self._payload(message, text)
         if data is None:
-            await self._send_pieces(None, message, text)
+            if hasattr(message, "__aiter__"):
+                await self._send_pieces(message, None, text)
+            else:
+                await self._send_pieces(None, self._pieces(message), text)
             return
         opcode = self._opcode
         if self._writing or self._fragmenting:
             await self._turn(True)
-        self._writing = True
-        try:
-            p.send_message(opcode, data)
-            if not self._write():
+        self._protocol.send_message(opcode, data)
+        if not self._write():
+            self._writing = True
+            try:
                 await self._flush()
-        finally:
-            self._writing = False
-            self._free()
+            finally:
+                self._writing = False
+                self._free()
 
     async def _send_pieces(self, stream: "Any", pieces: "Any", text: "bool | None") -> None:
         await self._turn(True)
@@ -237,15 +247,15 @@ class WebSocket(Waiting, Connection):
                 await self._read()
             else:
                 await self._read_within(timeout)
-        self._check_end()
+        if self._event == _ENDED:
+            self._raise_end()
+        self._event = _NOTHING
         try:
-            message = self._message()
+            return self._take()
         except MemoryError:
-            self._event = self._protocol.no_memory()
+            self._protocol.no_memory()
             await self._finish()
-            self._check_end()
-        self._release()
-        return message
+            raise self._protocol.closed_error() from None
 
     async def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
@@ -265,13 +275,15 @@ class WebSocket(Waiting, Connection):
             finally:
                 if self._event == _NOTHING:
                     p.receive_into(None)
-        self._check_end()
+        if self._event == _ENDED:
+            self._raise_end()
         n = p.stop - p.start
         if p.data is not buffer:
             if n > len(buffer):
                 raise ValueError("buffer smaller than the message that waits")
             buffer[:n] = memoryview(p.data)[p.start : p.stop]
-        self._release()
+        self._event = _NOTHING
+        p.release()
         return n
 
     def recv_streaming(self, buffer: "Any" = None) -> "_Pieces":
@@ -374,7 +386,12 @@ class WebSocket(Waiting, Connection):
                         n = self._sock.readinto(p.get_buffer(), p.read_size)
                         more = False  # between two reads the other tasks have their turn
                     while n is None:
-                        await self._ready(READ)
+                        try:
+                            await self._queue(0)
+                        except asyncio.CancelledError:
+                            if not self._is_woken(0):
+                                raise
+                        self._waiting[0] = None
                         if self._sock is None:
                             break  # another task closed it: the next event is _ENDED
                         n = self._sock.readinto(p.get_buffer(), p.read_size)
@@ -385,17 +402,18 @@ class WebSocket(Waiting, Connection):
                     self._heard = ticks_ms()
                     p.buffer_updated(n)
         finally:
-            self._stop_receiving()
+            self._receiving = False
+            if self._ended:
+                self._ended.set()
 
     def _stop_receiving(self) -> None:
         self._receiving = False
         if self._ended:
             self._ended.set()
 
-    def _check_end(self) -> None:
-        if self._event == _ENDED:
-            self._event = _NOTHING
-            raise self._protocol.closed_error()
+    def _raise_end(self) -> None:
+        self._event = _NOTHING
+        raise self._protocol.closed_error()
 
     async def _keep_alive(self, period: float) -> None:
         # Only while somebody receives: whom nobody holds any more, this would hold for ever.
@@ -419,19 +437,16 @@ class WebSocket(Waiting, Connection):
             except WebSocketError:
                 self._shut()
 
-    def _release(self) -> None:
-        self._event = _NOTHING
-        self._protocol.release()
-
     def _write(self) -> bool:
         """Write what the network takes at once, and tell whether that is all."""
         p = self._protocol
         try:
-            while p.data_to_send():
+            while p.tx_start < p.tx_end or p.data_to_send():
                 n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
                 if n is None:
                     return False
-                p.sent(n)
+                if not p.sent(n):
+                    break
         except OSError:
             p.mute()
             raise p.closed_error() from None
@@ -509,10 +524,11 @@ class _Pieces:
                 ws._event = p.receive_into(self._buffer, True)
             if ws._event == _NOTHING:
                 await ws._read()
-            ws._check_end()
+            if ws._event == _ENDED:
+                ws._raise_end()
             self._event = ws._event
             ws._event = _NOTHING
             if p.stop > p.start or (self._copy and self._event == _MESSAGE):
                 return ws._message() if self._copy else memoryview(p.data)[p.start : p.stop]
-        ws._release()
+        p.release()
         raise StopAsyncIteration

@@ -59,9 +59,7 @@ async def serve(
 
     def protocol() -> Protocol:
         extension = new_extension(compression)
-        handshake = ServerHandshake(
-            subprotocols, extension, process_request, lambda: server._is_full(handshake)
-        )
+        handshake = ServerHandshake(subprotocols, extension, process_request, server._is_full)
         return Protocol(handshake, False, **limits)
 
     server = Server(
@@ -83,14 +81,12 @@ async def serve(
 class Client(WebSocket):
     """The server's end of a connection, with a backlog of broadcasts."""
 
-    def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any") -> None:
-        super().__init__(protocol, close_timeout, sock)
-        #: How many broadcasts were dropped because this client was too slow; it may be closed
-        #: for the first one.
-        self.dropped = 0
-        self._backlog: list = []  # frames of broadcasts
-        self._waiting_bytes = 0
-        self._posting: Any = None
+    #: How many broadcasts were dropped because this client was too slow; it may be closed
+    #: for the first one.
+    dropped = 0
+    _backlog: "Any" = ()  # frames of broadcasts
+    _waiting_bytes = 0
+    _posting: "Any" = None
 
     def _post(self, frame: bytes, max_backlog: int) -> bool:
         """Send a frame without waiting; what the network does not take goes to the backlog.
@@ -112,6 +108,8 @@ class Client(WebSocket):
                 p.queue(memoryview(frame)[n:])
                 self._post_later()
             return True
+        if not backlog:
+            backlog = self._backlog = []
         backlog.append(frame)
         self._waiting_bytes += len(frame)
         while self._waiting_bytes > abs(max_backlog):

@@ -6,15 +6,6 @@ then     the longer length, and the masking key if MASK is set
 """
 
 
-def header_size(byte1: int) -> int:
-    """The bytes in a header whose second byte is ``byte1``."""
-    size = 6 if byte1 & 0x80 else 2
-    length = byte1 & 0x7F
-    if length > 125:
-        size += 2 if length == 126 else 8
-    return size
-
-
 def header_error(byte0: int, byte1: int, mask_bit: int) -> "str | None":
     """What is wrong with a header's first two bytes, where the peer is to set ``mask_bit``."""
     if byte0 & 0x70:
@@ -52,17 +43,17 @@ def put_header(buffer, at: int, byte0: int, length: int, mask_bit: int) -> int:
     if length < 126:
         buffer[at + 1] = mask_bit | length
         return at + 2
-    if length < 0x10000:
-        buffer[at + 1] = mask_bit | 126
-        size = 2
-    else:
+    end = at + 4
+    buffer[at + 1] = mask_bit | 126
+    if length > 0xFFFF:
+        end = at + 10
         buffer[at + 1] = mask_bit | 127
-        size = 8
-    at += 2 + size
-    for i in range(1, size + 1):
-        buffer[at - i] = length & 0xFF
+    i = end
+    while i > at + 2:
+        i -= 1
+        buffer[i] = length & 0xFF
         length >>= 8
-    return at
+    return end
 
 
 def close_code_allowed(code: int) -> bool:

@@ -18,8 +18,8 @@ if loops.NATIVE:
     _counter = bytearray(64)
     _used = 20
 
-    def new_key(key: bytearray) -> None:
-        """Put a new masking key into the four bytes of ``key``."""
+    def new_key(buffer: bytearray, at: int) -> None:
+        """Put a new masking key into the four bytes of ``buffer`` from ``at`` on."""
         global _used
         if _used == 20:
             _used = i = 0
@@ -29,11 +29,11 @@ if loops.NATIVE:
             _counter[i] += 1
             apply_mask(_keys, 0, _secret, 0, 20, ZERO, 0, 0)
             loops.sha1_compress(_keys, W, K, _counter, 0)
-        apply_mask(key, 0, _keys, _used, 4, ZERO, 0, 0)
+        apply_mask(buffer, at, _keys, _used, 4, ZERO, 0, 0)
         _used += 4
 
 else:
 
-    def new_key(key: bytearray) -> None:
-        """Put a new masking key into the four bytes of ``key``."""
-        key[:4] = urandom(4)
+    def new_key(buffer: bytearray, at: int) -> None:
+        """Put a new masking key into the four bytes of ``buffer`` from ``at`` on."""
+        buffer[at : at + 4] = urandom(4)

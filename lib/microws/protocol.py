@@ -14,13 +14,7 @@ it is long.
 
 from ._compat import const
 from .errors import ConnectionClosed, HandshakeError, ProtocolError
-from .frames import (
-    close_code_allowed,
-    header_error,
-    header_size,
-    long_length,
-    put_header,
-)
+from .frames import close_code_allowed, header_error, long_length, put_header
 from .mask import ZERO, apply_mask, new_key
 from .utf8 import begun, encode, validate
 
@@ -62,6 +56,26 @@ class Protocol:
     transmit buffer may grow.
     """
 
+    # What many a connection never changes takes room in those that do.
+    close_code: "int | None" = None
+    close_reason = ""
+    body: "Any" = ()  # of an HTTP response, to be sent piece by piece after its head
+    error: "Exception | None" = None
+    opcode = 0  # of the message in progress, then of the one delivered
+    pongs = 0  # that have come
+    _arrived = 0  # bytes that were read to the destination
+    _compressed = False
+    _collected: "Any" = None  # what has come of a compressed message
+    _inflater: "Any" = None  # of the message that is complete and being given
+    _fragments = 0
+    _fin = 0
+    _key: "Any" = ZERO
+    _phase = 0
+    _utf8 = 0
+    _at = 0
+    _out_at = 0
+    _out_key: "Any" = ZERO
+
     def __init__(
         self,
         handshake: "Any",
@@ -80,57 +94,37 @@ class Protocol:
         self.state = _CONNECTING
         self.handshake = handshake
         self.client = client
-        self.close_code: int | None = None
-        self.close_reason = ""
-        self.body: Any = ()  # of an HTTP response, to be sent piece by piece after its head
-        self.error: Exception | None = None
         self._max_size = max_size
         self._max_fragments = max_fragments
-        self._max_header = max_header
-        self._max_fields = max_fields
-        self._head: Any = bytearray()
-        self._newlines = 0
-        self._lines = 0
+        # The head as far as it has come, how much of CR LF CR LF stands at its end, its lines.
+        self._head: Any = [bytearray(), 0, 0, max_header, max_fields]
         # Receiving
         self._mask_in = 0 if client else 0x80
         self._rx = bytearray(read_size)
+        self.view = memoryview(self._rx)
         self._rx_start = 0
         self._rx_end = 0
         self._next_read = read_size
         self.read_size = read_size
         self._direct = False  # the last get_buffer() gave the destination
-        self._arrived = 0  # bytes that were read to the destination
         self._target: Any = None  # the caller's buffer for the next message
         self._piecewise = False
-        self.opcode = 0  # of the message in progress, then of the one delivered
         self._partial = False
         self._extension: Any = None  # permessage-deflate, where it was agreed on
-        self._compressed = False
-        self._collected: Any = None  # what has come of a compressed message
-        self._inflater: Any = None  # of the message that is complete and being given
         self._skip = False  # the rest of the message in progress is not wanted
-        self.pongs = 0  # that have come
-        self._fragments = 0
         self._left = -1  # bytes of payload to come in this frame, -1 between frames
-        self._fin = 0
-        self._key = bytearray(4)
-        self._phase = 0
-        self._utf8 = 0
-        self._at = 0
         self.data: Any = None
         self.start = 0
         self.stop = 0
         # Sending
         self._mask_out = 0x80 if client else 0
         self._write_size = write_size
-        self.tx = bytearray(256)
+        self.tx = bytearray(144)
         self.tx_start = 0
         self.tx_end = 0
         self._out: Any = None  # the payload that goes through tx in pieces
-        self._out_at = 0
-        self._out_key = bytearray(4)
         self.is_mute = False
-        self._later: list = []  # control frames that wait for the end of a frame, or for room
+        self._later: tuple = ()  # control frames that wait for the end of a frame, or for room
         self.begin()
 
     def begin(self) -> None:
@@ -157,13 +151,14 @@ class Protocol:
         self.buffer_updated(0)
         self.mute()
         self._rx = self.tx = bytearray()  # whoever holds on to this holds no buffers
+        self.view = memoryview(self._rx)
 
     def mute(self) -> None:
         """The network takes nothing more; what has come, and a Close among it, still counts."""
         self.is_mute = True
         self.tx_start = self.tx_end = 0
         self._out = None
-        self._later = []
+        self._later = ()
 
     def _drop(self) -> int:
         self.state = _CLOSED
@@ -185,7 +180,7 @@ class Protocol:
             self._rx_start = 0
             self._rx_end = k
             self.read_size = len(rx) - k
-            return memoryview(rx)[k:]
+            return self.view[k:]
         self._rx_start = 0
         self._rx_end = 0
         left = self._left
@@ -226,7 +221,8 @@ class Protocol:
                 raise TypeError(NO_BUFFER)
             if piecewise and len(target) < 4:
                 raise ValueError("a buffer for pieces must have at least 4 bytes")
-        self._inflater = None
+        if self._inflater:
+            self._inflater = None
         if self._partial and not self._skip and self.state == _OPEN:
             at = self._at
             if self._compressed or (target is self._target and not self._piecewise):
@@ -269,6 +265,9 @@ class Protocol:
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""
+        empty = self._rx_start == self._rx_end and self._left < 0
+        if empty and self.state == _OPEN and self._inflater is None:
+            return _NOTHING  # each time before a message is waited for: to be told soon
         try:
             return self._parse()
         except MemoryError:
@@ -309,7 +308,9 @@ class Protocol:
                     if opcode < 8 and (opcode == 0) != partial:
                         return self.fail(1002, "wrong order of fragments")
                 length = byte1 & 0x7F
-                size = header_size(byte1)
+                size = 2 + (self._mask_in >> 5)  # a key has four bytes
+                if length > 125:
+                    size += 2 if length == 126 else 8
                 if n < size:
                     return _NOTHING
                 body = start + size
@@ -324,7 +325,8 @@ class Protocol:
                     if length < 0:
                         return self.fail(1002, "length not minimal")
                 # A long payload is read apart from the next header, straight to its place.
-                self._next_read = size if length >= len(rx) else len(rx)
+                room = len(rx)
+                self._next_read = room if length < room else size
                 target = None if compressed else self._target
                 if self.state == _CLOSING:
                     self._skip = True
@@ -369,6 +371,8 @@ class Protocol:
                 ):
                     return self.fail(1009, "no memory for the message")
                 if self._mask_in:
+                    if self._key is ZERO:
+                        self._key = bytearray(4)
                     apply_mask(self._key, 0, rx, body - 4, 4, ZERO, 0, 0)
                 self._phase = 0
                 self._fin = byte0 & 0x80
@@ -402,7 +406,7 @@ class Protocol:
             elif self._compressed:
                 if self._mask_in:
                     apply_mask(rx, start, rx, start, n, self._key, 0, self._phase)
-                self._collected.write(memoryview(rx)[start : start + n])
+                self._collected.write(self.view[start : start + n])
                 seen = 0  # of its text
                 self._rx_start = start + n
             else:
@@ -511,7 +515,7 @@ class Protocol:
                 self.fail(1007, "close reason is not UTF-8")
             else:
                 self.close_code = code
-                self.close_reason = str(memoryview(rx)[at + 2 : at + n], "utf-8") if n else ""
+                self.close_reason = str(self.view[at + 2 : at + n], "utf-8") if n else ""
                 if self.state == _OPEN:
                     self._send_control(_CLOSE, rx, at, 2 if n else 0)  # §5.5.1
                 self._drop()
@@ -520,7 +524,7 @@ class Protocol:
         """Collect the handshake's head up to its empty line, then let the handshake judge."""
         rx = self._rx
         start = at = self._rx_start
-        newlines = self._newlines  # characters of CR LF CR LF that stand at the end
+        head, newlines, lines, max_header, max_fields = self._head
         while at < self._rx_end and newlines < 4:
             c = rx[at]
             at += 1
@@ -528,23 +532,23 @@ class Protocol:
                 newlines = 3 if newlines == 2 else 1
             elif c == 10 and newlines & 1:
                 newlines += 1
-                self._lines += 1
+                lines += 1
             else:
                 newlines = 0
-        self._newlines = newlines
+        self._head[1] = newlines
+        self._head[2] = lines
         self._rx_start = at
-        head = self._head
         try:
-            if len(head) + at - start > self._max_header:
+            if len(head) + at - start > max_header:
                 raise HandshakeError(
-                    "header over %d bytes" % self._max_header, 0 if self.client else 431
+                    "header over %d bytes" % max_header, 0 if self.client else 431
                 )
-            if self._lines > self._max_fields + 2:  # the first line and the empty one
+            if lines > max_fields + 2:  # the first line and the empty one
                 # Each takes much more memory than its bytes once they are taken apart.
                 raise HandshakeError(
-                    "over %d header fields" % self._max_fields, 0 if self.client else 431
+                    "over %d header fields" % max_fields, 0 if self.client else 431
                 )
-            head.extend(memoryview(rx)[start:at])
+            head.extend(self.view[start:at])
             if newlines < 4:
                 return _NOTHING
             response = self.handshake.respond(memoryview(head)[:-4])
@@ -582,25 +586,28 @@ class Protocol:
             if packed is not None:
                 data = packed
                 opcode |= 0x40
-        n = len(data)
-        size = header_size(self._mask_out | (n if n < 126 else 126 if n < 0x10000 else 127))
+        n = k = len(data)
+        size = 2 + (self._mask_out >> 5)  # a key has four bytes
+        if n > 125:
+            size += 2 if n < 0x10000 else 8
         if self.tx_start == self.tx_end:
             self.tx_start = self.tx_end = _START - size
-        try:
-            self._grow(min(size + n, _START + self._write_size))
-        except MemoryError:
-            if self.tx_end >= _START:
-                raise
-            # The message goes in smaller pieces.
-        at = self._begin(fin | opcode, n)
-        k = len(self.tx) - at
-        if k >= n:
-            k = n
-        else:
+        if len(self.tx) - self.tx_end < size + n:
+            try:
+                self._grow(min(size + n, _START + self._write_size))
+            except MemoryError:
+                if self.tx_end >= _START:
+                    raise
+                # The message goes in smaller pieces.
+            k = min(n, len(self.tx) - self.tx_end - size)
+        self._put_frame(fin | opcode, n, data, 0, k)
+        if k < n:
             self._out = data
             self._out_at = k
-        apply_mask(self.tx, at, data, 0, k, self._out_key, 0, 0)
-        self.tx_end = at + k
+            if self._mask_out:
+                if self._out_key is ZERO:
+                    self._out_key = bytearray(4)
+                apply_mask(self._out_key, 0, self.tx, self.tx_end - k - 4, 4, ZERO, 0, 0)
 
     def ping(self, data: "Any" = b"") -> None:
         """Send a Ping (§5.5.2); ``ValueError`` where ``data`` has over 125 bytes."""
@@ -632,6 +639,12 @@ class Protocol:
         """Whether bytes wait in ``tx``, after it was refilled with what is still to go."""
         if self.tx_start < self.tx_end:
             return True
+        if self._out is None and not self._later:
+            return False
+        self._refill()
+        return True
+
+    def _refill(self) -> None:
         out = self._out
         if out is not None:
             at = self._out_at
@@ -643,31 +656,36 @@ class Protocol:
             self.tx_start = _START
             self.tx_end = _START + k
             self._out_at = at + k
-            return True
-        if self._later:
-            opcode, payload = self._later.pop(0)
-            self._put_control(opcode, payload, 0, len(payload))
-            return True
-        return False
+        else:
+            opcode, payload = self._later[0]
+            self._later = self._later[1:]
+            self._put_frame(0x80 | opcode, len(payload), payload, 0, len(payload))
 
     def is_sending(self) -> bool:
         """Whether a part of a message is not yet in ``tx``."""
         return self._out is not None
 
-    def sent(self, n: int) -> None:
-        """``n`` bytes of ``tx`` were written."""
+    def sent(self, n: int) -> bool:
+        """``n`` bytes of ``tx`` were written; gives whether there is more to send."""
         self.tx_start += n
-        if self.tx_start == self.tx_end:
-            self.tx_start = self.tx_end = 0
+        if self.tx_start < self.tx_end:
+            return True
+        self.tx_start = self.tx_end = 0
+        return self._out is not None or len(self._later) > 0
 
-    def _begin(self, byte0: int, n: int) -> int:
-        """Write the header of a frame, with a new key (§5.3) where this side masks."""
-        at = put_header(self.tx, self.tx_end, byte0, n, self._mask_out)
+    def _put_frame(self, byte0: int, size: int, buffer: "Any", at: int, n: int) -> None:
+        """Put a frame of ``size`` bytes into ``tx``, or as yet the first ``n`` of them, with a new
+        key (§5.3) where this side masks.
+        """
+        tx = self.tx
+        start = put_header(tx, self.tx_end, byte0, size, self._mask_out)
         if self._mask_out:
-            new_key(self._out_key)
-            apply_mask(self.tx, at, self._out_key, 0, 4, ZERO, 0, 0)
-            at += 4
-        return at
+            new_key(tx, start)
+            start += 4
+            apply_mask(tx, start, buffer, at, n, tx, start - 4, 0)
+        else:
+            apply_mask(tx, start, buffer, at, n, ZERO, 0, 0)
+        self.tx_end = start + n
 
     def _send_control(self, opcode: int, buffer: "Any", at: int, n: int) -> None:
         """Send a control frame, or keep it while a frame is half-way or no room is left.
@@ -677,16 +695,11 @@ class Protocol:
         if self.is_mute:
             return
         if self._out is None and not self._later and len(self.tx) - self.tx_end >= n + 6:
-            self._put_control(opcode, buffer, at, n)
+            self._put_frame(0x80 | opcode, n, buffer, at, n)
             return
         if opcode == _PONG:
-            self._later = [frame for frame in self._later if frame[0] != _PONG]
-        self._later.append((opcode, bytes(memoryview(buffer)[at : at + n])))
-
-    def _put_control(self, opcode: int, buffer: "Any", at: int, n: int) -> None:
-        start = self._begin(0x80 | opcode, n)
-        apply_mask(self.tx, start, buffer, at, n, self._out_key, 0, 0)
-        self.tx_end = start + n
+            self._later = tuple([frame for frame in self._later if frame[0] != _PONG])
+        self._later += ((opcode, bytes(memoryview(buffer)[at : at + n])),)
 
     def queue(self, data: "Any") -> None:
         """Send bytes as they are: of the handshake, or of a frame that was built elsewhere."""

@@ -15,17 +15,22 @@ W = array("I", bytes(320))  # the message schedule, used anew for each block
 def sha1(data: bytes) -> bytes:
     """The 20-byte SHA-1 digest of ``data``, a bytes-like object of any length."""
     size = len(data)
-    # §5.1.1: a one bit, zeros, and the length in bits as 64 bits.
-    padded = bytearray(size + 72 & ~63)
-    padded[:size] = data
-    padded[size] = 0x80
-    size <<= 3
-    at = len(padded)
-    while size:
-        at -= 1
-        padded[at] = size & 0xFF
-        size >>= 8
     state = array("I", _START)
-    for at in range(0, len(padded), 64):
-        loops.sha1_compress(state, W, K, padded, at)
+    for at in range(0, size & ~63, 64):
+        loops.sha1_compress(state, W, K, data, at)
+    # §5.1.1: a one bit, zeros, and the length in bits as 64 bits, in one block or two.
+    rest = size & 63
+    block = bytearray(64)
+    loops.apply_mask(block, 0, data, size - rest, rest, b"\0\0\0\0", 0, 0)
+    block[rest] = 0x80
+    if rest > 55:
+        loops.sha1_compress(state, W, K, block, 0)
+        block = bytearray(64)
+    size <<= 3
+    at = 63
+    while size:
+        block[at] = size & 0xFF
+        size >>= 8
+        at -= 1
+    loops.sha1_compress(state, W, K, block, 0)
     return bytes(reversed(bytes(state)))

@@ -76,23 +76,26 @@ class WebSocket(Connection):
         """
         data = self._payload(message, text)
         if data is None:
-            first = True
-            try:
-                for piece in message:
-                    self._fragment(piece, text, first)
-                    first = False
-                    self._flush()
-                if first:
-                    self._fragment(b"", text, first)
-                self._protocol.send_message(0, b"")
-            except BaseException:
-                if not first:
-                    # Half a message has gone, and nothing can take it back.
-                    self.close(1011, "message not complete")
-                raise
+            self._send_pieces(self._pieces(message), text)
         else:
             self._protocol.send_message(self._opcode, data)
         self._flush()
+
+    def _send_pieces(self, pieces: "Any", text: "bool | None") -> None:
+        first = True
+        try:
+            for piece in pieces:
+                self._fragment(piece, text, first)
+                first = False
+                self._flush()
+            if first:
+                self._fragment(b"", text, first)
+            self._protocol.send_message(0, b"")
+        except BaseException:
+            if not first:
+                # Half a message has gone, and nothing can take it back.
+                self.close(1011, "message not complete")
+            raise
 
     def recv(self, timeout: "float | None" = None) -> "str | bytes":
         """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
@@ -229,8 +232,8 @@ class WebSocket(Connection):
                 n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
                 if n is None:
                     self._wait(WRITE, -1)
-                else:
-                    p.sent(n)
+                elif not p.sent(n):
+                    break
         except OSError:
             p.mute()
             raise p.closed_error() from None

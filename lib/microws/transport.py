@@ -231,8 +231,11 @@ class Connection:
     def _message(self) -> "str | bytes":
         """The message or piece that the protocol has just given, as an object of its own."""
         p = self._protocol
-        view = memoryview(p.data)[p.start : p.stop]
-        return str(view, "utf-8") if p.opcode == _TEXT else bytes(view)
+        data = p.data
+        if p.stop - p.start < len(data):
+            # Of the read buffer a view is at hand.
+            data = (p.view if data is p._rx else memoryview(data))[p.start : p.stop]
+        return str(data, "utf-8") if p.opcode == _TEXT else bytes(data)
 
     def _take(self) -> "str | bytes":
         """The message, which then is used.
@@ -245,7 +248,9 @@ class Connection:
         return message
 
     def _payload(self, message: "Any", text: "bool | None") -> "Any":
-        """``message`` as bytes, with its opcode left in ``_opcode``; None if it is an iterable."""
+        """``message`` as bytes, with its opcode left in ``_opcode``; None if it is neither str nor
+        bytes-like.
+        """
         if isinstance(message, str):
             self._opcode = _BINARY if text is False else _TEXT
             return encode(message)
@@ -258,11 +263,13 @@ class Connection:
                 if validate(message, 0, len(message), 0):
                     raise ValueError("text is not UTF-8")
             return message
+        return None
+
+    def _pieces(self, message: "Any") -> "Any":
         try:
-            iter(message)
+            return iter(message)
         except TypeError:
             raise TypeError("a message is str, bytes-like or an iterable of these") from None
-        return None
 
     def _fragment(self, piece: "Any", text: "bool | None", first: bool) -> None:
         """Begin the frame of one piece of a message."""

@@ -45,25 +45,26 @@ class ServerHandshake:
     """The server's side (§4.2); ``subprotocols`` in the order of this side's preference.
 
     ``process_request(request)`` may answer with plain HTTP instead: it gives ``(status, headers,
-    body)``, the body as bytes or as an iterable of bytes, or None to go on. ``is_full()`` tells
-    that no further client can be had.
+    body)``, the body as bytes or as an iterable of bytes, or None to go on. ``is_full(handshake)``
+    tells that no further client can be had.
     """
+
+    path = "/"
+    subprotocol: "str | None" = None
+    extension: "Any" = None
+    _answer: "Any" = None
 
     def __init__(
         self,
         subprotocols: "Iterable[str]" = (),
         extension: "Any" = None,
         process_request: "Callable[[Request], Any] | None" = None,
-        is_full: "Callable[[], bool] | None" = None,
+        is_full: "Callable[[ServerHandshake], bool] | None" = None,
     ) -> None:
-        self.path = "/"
-        self.subprotocol: str | None = None
-        self.extension: Any = None
         self._supported = tuple(subprotocols)
         self._extension = extension
         self._process_request = process_request
         self._is_full = is_full
-        self._answer: Any = None
 
     def respond(self, head: bytes) -> bytes:
         """The response to a request that is accepted.
@@ -110,7 +111,7 @@ class ServerHandshake:
         key = headers.get("sec-websocket-key", "")
         if len(key) != 24 or key[22:] != "==" or [c for c in key[:22] if c not in _BASE64]:
             raise HandshakeError("Sec-WebSocket-Key of 16 bytes required", 400)
-        if self._is_full and self._is_full():
+        if self._is_full and self._is_full(self):
             raise HandshakeError("too many clients, come again later", 503)
         lines = [
             "HTTP/1.1 101 Switching Protocols",
