@@ -1,13 +1,10 @@
-"""A crash is told, kept, shown at the next start and followed by a reset; and the watchdog."""
+"""A crash is told, kept, shown at the next start and followed by a reset."""
 
-import json
-import re
 import signal
 
 import pytest
 from conftest import INTERPRETERS, TOP, environment
 from test_main import messages
-from virtual import choose_port
 
 BOARD = TOP / "host_tests" / "board"
 
