@@ -249,10 +249,10 @@ class Server(Waiting):
 
     async def _accept_all(self) -> None:
         while self._sock is not None:
-            await self._ready(READ)
-            if self._sock is None:
-                return
             try:
+                await self._ready(READ)
+                if self._sock is None:
+                    return
                 sock, address = self._sock.accept()
             except (MemoryError, OSError):
                 # Gone before its turn, or the board is out of sockets: others get a chance.
