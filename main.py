@@ -71,6 +71,8 @@ def main() -> None:
 
             crash.end(error)
         except MemoryError:
+            log("crashed, with no memory left to tell more; resetting the board in 60 s")
+            time.sleep(60)
             machine.reset()
     finally:
         asyncio.new_event_loop()  # for whoever goes on at the prompt

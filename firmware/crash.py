@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _sys: "Any" = sys
 
 FILE = "crash.txt"
-_SIZE = 1024  # characters of a traceback: its end
+_SIZE = 1024  # bytes of a traceback: its end
 _GOOD_RUN = 600  # seconds after which a crash counts as the first in its row
 _LONGEST_PAUSE = 300  # seconds
 
@@ -43,8 +43,8 @@ def end(error: Exception) -> None:
     pause = _LONGEST_PAUSE  # also where the crashes cannot be counted
     if _keep(text):
         pause = min(1 << min(count, 10), _LONGEST_PAUSE)
-    log("resetting the board in %d s; Ctrl-C stops it" % pause)
     try:
+        log("resetting the board in %d s; Ctrl-C stops it" % pause)
         time.sleep(pause)
     except KeyboardInterrupt:
         log("stopped by Ctrl-C")
@@ -65,15 +65,29 @@ def _count(text):
     return int(words[1]) if len(words) == 3 and words[1].isdigit() else 0
 
 
+class _End(io.IOBase):
+    """The end of what is written to it: memory may be short."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, data):
+        piece = data[-_SIZE:]
+        if not isinstance(piece, str):
+            piece = "".join([chr(byte) if byte < 0x80 else "?" for byte in piece])
+        self.text = (self.text + piece)[-_SIZE:]
+        return len(data)
+
+
 def _traceback(error):
-    text = io.StringIO()
+    end = _End()
     if hasattr(sys, "print_exception"):
-        _sys.print_exception(error, text)
+        _sys.print_exception(error, end)
     else:
         import traceback  # type: ignore[import-not-found]
 
-        traceback.print_exception(error, file=text)
-    return text.getvalue()[-_SIZE:]
+        traceback.print_exception(error, file=end)
+    return end.text
 
 
 def _show(text):

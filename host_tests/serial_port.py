@@ -23,7 +23,7 @@ BLOCKS = 256  # 1 MiB; boards have 1.4 MiB and more
 # the prompt, the flash's driver and the text of what the raw REPL is about to compile.
 HEAP = {"32": "148k", "64": "296k"}  # a 64-bit object is twice as large
 
-PWRON, HARD, SOFT = 1, 2, 5  # machine.reset_cause()
+PWRON, HARD, WDT, SOFT = 1, 2, 3, 5  # machine.reset_cause()
 _EXIT_OFF, _EXIT_HARD, _EXIT_SOFT, _RAW = 0, 10, 20, 1  # how board/serial_board.py ends
 _BACKLOG = 1 << 16  # bytes that wait for a reader at most; a real port has less
 
@@ -192,6 +192,8 @@ class SerialBoard:
         status = self._end_interpreter()
         if status == _EXIT_HARD:
             self._start(HARD, raw=False)
+        elif status == -signal.SIGALRM:  # as board/machine.py has it
+            self._start(WDT, raw=False)
         elif status in (_EXIT_SOFT, _EXIT_SOFT + _RAW):
             self._start(SOFT, raw=status != _EXIT_SOFT)
         else:

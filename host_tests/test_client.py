@@ -1,9 +1,15 @@
 """firmware/client.py by itself: how it comes back, what it remembers, what it keeps."""
 
+import contextlib
+import re
+import socket
+import threading
+
 import pytest
 import virtual
 from conftest import environment
 from test_roles import Server
+from websockets.utils import accept_key
 
 # The role with a clock and a die of the test's, and pauses that take no time. `script` are
 # functions called one by one at the pauses after a session; the role ends with the last.
@@ -242,3 +248,43 @@ except ValueError as error:
             env = environment(virtual.START.parent)
             result = interpreter.run("-c", BEGIN + code, env=env)
             assert result.stdout.splitlines()[-1] == "left with a mistake"
+
+
+def test_a_server_that_takes_nothing_any_more_is_left(lines):
+    """Its keepalive is in order: it goes on saying something, but reads nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+
+        def serve():
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                request = connection.recv(4096).decode()
+                key = re.search("Sec-WebSocket-Key: (.*)\r\n", request)[1]
+                connection.sendall(
+                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
+                    + accept_key(key).encode()
+                    + b"\r\n\r\n"
+                )
+                while not left.wait(0.1):
+                    connection.sendall(b"\x81\x02hi")
+
+        left = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        code = f"""
+client.uptime = net.uptime
+message = 400 * "x"
+async def send_all(send):
+    while True:
+        await send(message)
+client._samples = lambda *_: send_all
+client.log = lambda text: print(text[:40])
+run({url!r}, [], keepalive=1)
+"""
+        told = lines(code)
+        left.set()
+        thread.join()
+    assert "received hi" in told
+    assert "the server has taken nothing for 1 s" in told

@@ -1,11 +1,17 @@
 """boot.py and main.py, run as a board runs them: from the folder that holds its files."""
 
+import contextlib
 import json
 import signal
+import threading
+from socket import create_connection
 
 import pytest
 from conftest import TOP, environment
+from test_roles import Server
 from virtual import START, Board, choose_port
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 BOARD = TOP / "host_tests" / "board"
 
@@ -30,6 +36,22 @@ print(0 <= read() <= 65535, attenuations == [machine.ADC.ATTN_11DB])
 del machine.ADC.ATTN_11DB
 read = main.sampler(26)
 print(0 <= read() <= 65535, len(attenuations))
+"""
+
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: board\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+# The program, and then whatever goes on at the prompt.
+PROMPT = """
+import main, microws
+main.main()
+try:
+    microws.listen("127.0.0.1", {port})
+    print("prompt; the port is free")
+except OSError:
+    print("prompt; the port is taken")
 """
 
 
@@ -70,17 +92,71 @@ def test_a_wrong_configuration_waits_for_a_person(interpreter, tmp_path, text):
     assert last == "stopped; correct config.json, then reset the board"
 
 
-@pytest.mark.parametrize("role", ["server", "client"])
-def test_ctrl_c_gives_the_prompt_back(interpreter, start, tmp_path, role):
+@pytest.fixture
+def running(interpreter, start, tmp_path):
+    """`running(role, port)` starts the program with a prompt of its own after it."""
+
+    def run(role, port):
+        settings = {"role": role, "port": port, "url": f"ws://127.0.0.1:{port}/"}
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+        command = interpreter.command("-c", PROMPT.format(port=port))
+        process = start(command, env=environment(BOARD), cwd=tmp_path)
+        assert f"starting as {role}, board esp32-w5500" in process.wait_for("starting")
+        return process
+
+    return run
+
+
+def test_ctrl_c_takes_the_server_role_to_an_end(running):
     port = choose_port(0)
-    settings = {"role": role, "port": port, "url": f"ws://127.0.0.1:{port}/"}
-    board = Board("board", tmp_path / "board", settings)
-    process = start(interpreter.command(START), cwd=board.folder)
-    assert f"starting as {role}, board esp32-w5500" in process.wait_for("starting")
-    process.wait_for("listening" if role == "server" else "trying again")
+    process = running("server", port)
+    process.wait_for("listening")
+    url = f"ws://127.0.0.1:{port}/"
+    with (
+        create_connection(("127.0.0.1", port)),  # it says nothing
+        create_connection(("127.0.0.1", port)) as silent,  # it says nothing more
+        connect(url) as first,
+        connect(url) as second,
+    ):
+        silent.sendall(REQUEST)
+        assert silent.recv(12) == b"HTTP/1.1 101"
+        for client in (first, second):
+            assert client.recv().startswith("pin0:")
+        process.send_signal(signal.SIGINT)
+        for client in (first, second):
+            list(client)  # up to the end
+            assert client.close_code == 1001
+        process.wait_for("stopped by Ctrl-C")
+        assert process.wait() == 0
+    assert process.lines[-1] == "prompt; the port is free"
+
+
+def test_ctrl_c_takes_the_client_role_to_an_end(running):
+    def handler(connection):
+        connection.recv()
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                connection.recv()
+        codes.append(connection.close_code)
+
+    codes = []
+    started = threading.Event()
+    with Server(lambda connection: started.wait() and handler(connection)) as server:
+        process = running("client", server.port)
+        started.set()  # `process` is known to the handler now
+        process.wait_for("stopped by Ctrl-C")
+        assert process.wait() == 0
+    assert codes == [1001]
+    assert process.lines[-1] == "prompt; the port is taken"
+
+
+def test_ctrl_c_ends_a_client_role_that_waits(running):
+    process = running("client", choose_port(0))
+    process.wait_for("trying again")
     process.send_signal(signal.SIGINT)
+    process.wait_for("stopped by Ctrl-C")
     assert process.wait() == 0
-    assert "stopped by Ctrl-C" in process.lines[-1]
 
 
 def test_no_configuration_is_a_configuration(interpreter, start, tmp_path):

@@ -234,6 +234,117 @@ wait(values, [lambda: cable(True), right, lambda: lease("192.168.1.20")])
     ]
 
 
+# A clock that goes a second forward at each check, and a reset that ends the wait.
+CLOCK = """
+seconds = 0
+def uptime():
+    global seconds
+    seconds += 1
+    return seconds
+net.uptime = uptime
+net._CHECK_EVERY = 0
+def reset():
+    print("reset", net._interface and net._interface.starts)
+    raise Done
+machine.reset = reset
+"""
+
+
+def steps(interpreter, code):
+    """The steps that are told, with the seconds; what is missing is told all the time."""
+    told = lines(interpreter, CLOCK + code)
+    return [line for line in told if "no address for" in line or "reset" in line]
+
+
+@pytest.mark.parametrize("board", ["esp32-w5500", "wiznet-w5500-evb-pico", "esp32-wifi"])
+def test_without_an_address_the_interface_goes_down_and_up_and_then_the_board_is_reset(
+    interpreter, board
+):
+    code = f"lease('0.0.0.0')\nwait(settings('{board}'))"
+    assert steps(interpreter, code) == [
+        *(f"no address for {after} s" for after in (120, 240, 360, 480)),
+        "no address for 600 s: resetting the board",
+        "reset 5",
+    ]
+
+
+@WIRED
+def test_a_cable_that_is_out_on_purpose_resets_the_board_late(interpreter, board):
+    told = steps(interpreter, f"cable(False)\nwait(settings('{board}'))")
+    assert told[0] == "no address for 120 s"
+    assert told[-2:] == ["no address for 3600 s: resetting the board", "reset 30"]
+
+
+def test_an_interface_that_comes_back_by_going_down_and_up_is_used_again(interpreter):
+    code = """
+lease("0.0.0.0")
+values = settings("esp32-wifi")
+net.start(values)
+class Stuck:
+    def __getattr__(self, name):
+        return getattr(real, name)
+    def active(self, on=None):
+        if on is False:
+            lease("10.0.0.7")
+        return real.active(on)
+real = net._interface
+net._interface = Stuck()
+wait(values)
+lease("0.0.0.0")
+wait(values)
+"""
+    told = lines(interpreter, CLOCK + code)
+    step = ["no address for 120 s", DOWN_AND_UP]  # and at the second time the count begins anew
+    assert [line for line in told if line in step] == step * 2
+    assert told[-1] == "10.0.0.7"
+
+
+@WIRED
+def test_a_chip_that_dies_is_told_and_the_board_is_reset(interpreter, board):
+    code = f"""
+values = settings("{board}")
+wait(values)
+lease("0.0.0.0")
+net._interface._lease = "0.0.0.0"
+machine.w5500 = False
+wait(values)
+"""
+    told = lines(interpreter, CLOCK + code)
+    at = told.index("no address for 120 s")
+    assert told[at + 1] == DOWN_AND_UP
+    assert told[at + 2].startswith("no network: the W5500 does not answer (")
+    assert told[at + 3 :] == ["no address for 121 s: resetting the board", "reset 1", "done"]
+
+
+@WIRED
+def test_a_chip_that_never_answered_is_asked_again_after_a_reset(interpreter, board):
+    code = f"machine.w5500 = False\nwait(settings('{board}'))"
+    assert steps(interpreter, code)[-2:] == [
+        "no address for 120 s: resetting the board",
+        "reset None",
+    ]
+
+
+def test_who_holds_an_address_is_told_when_it_is_gone(interpreter):
+    code = """
+class Watchdog:
+    fed = 0
+    def feed(self):
+        self.fed += 1
+net.watchdog = Watchdog()
+net._HOLD_EVERY = 0.01
+async def main():
+    values = settings()
+    held = await net.wait_for_address(values)
+    before = net.watchdog.fed
+    print(await net.hold(held, 0.05), net.watchdog.fed - before > 4)
+    lease("10.0.0.7")
+    print(await net.hold(held, 3600), await net.hold("10.0.0.7", 0))
+asyncio.run(main())
+"""
+    assert lines(interpreter, code)[1:] == ["True True", "False True"]
+
+
 def test_a_soft_reset_is_followed_by_a_hard_one_where_the_interrupt_is_lost(interpreter):
     code = """
 machine.cause = machine.SOFT_RESET

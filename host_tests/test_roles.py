@@ -3,12 +3,14 @@
 import re
 import signal
 import socket
+import sys
 import threading
 from http import HTTPStatus
 
 import pytest
 import virtual
 from conftest import TOP, environment
+from parties import PROGRAMS
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import serve
@@ -230,3 +232,20 @@ def test_the_client_role_tells_of_a_refused_handshake(board):
             process.wait_for("handshake failed: the server answered 403")
             process.wait_for("trying again in ")
     assert "secret" not in process.output
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+def test_a_peer_that_vanishes_is_noticed(interpreter, start, tmp_path, role):
+    board = virtual.Board("board", tmp_path / "board", {})
+    process = start(
+        [
+            *("unshare", "-Urn", sys.executable, PROGRAMS / "vanish.py", role, board.folder),
+            *interpreter.command(virtual.START),
+        ]
+    )
+    process.wait_for("sent pin0:")
+    process.wait_for("closed with code 1006 (connection lost)")
+    if role == "client":
+        process.wait_for("handshake done")
+        process.wait_for("closed with code 1006 (connection lost)")
+    assert process.wait() == 0

@@ -1,7 +1,7 @@
 """Stands in for a board's `machine` module: pins, a converter that shows a moving value, SPI.
 
 It refuses what the real one refuses. What a test or a virtual board sets: `chip`, `w5500`,
-`cause`, `Pin.grounded`.
+`cause`, `Pin.grounded`, `WDT.speed`.
 """
 
 import math
@@ -76,6 +76,36 @@ class Pin:
 
     def value(self):
         return 1 if self.pull == Pin.PULL_UP and self.number not in Pin.grounded else 0
+
+
+def _alarm(seconds):
+    """Have this process killed after so long, unless it is called again before."""
+    if sys.implementation.name == "micropython":
+        import ffi
+
+        ffi.open(None).func("I", "alarm", "I")(seconds)
+    else:
+        import signal
+
+        signal.alarm(seconds)
+
+
+class WDT:
+    """The one watchdog of a chip: nothing stops it, and a later one only changes its time."""
+
+    speed = 1  # makes its time shorter for a test
+    _seconds = 0
+
+    def __init__(self, id=0, timeout=5000):
+        if id != 0 or timeout <= 0:
+            raise ValueError("WDT timeout too short")
+        if chip == "RP2040" and timeout > 8388:
+            raise ValueError("timeout exceeds 8388")
+        WDT._seconds = max(1, timeout // 1000 // self.speed)
+        self.feed()
+
+    def feed(self):
+        _alarm(WDT._seconds)
 
 
 class ADC:

@@ -47,6 +47,7 @@ class _Interface:
         self._active = False
         self._mac = burnt_mac
         self._static = None
+        self.starts = 0
         self.name = None  # under which DHCP and mDNS know it
 
     def active(self, on=None):
@@ -54,6 +55,7 @@ class _Interface:
             return self._active
         if on and not self._active:
             self.name = _hostname
+            self.starts += 1
         self._active = bool(on)
 
     def config(self, query=None, *, mac=None):
@@ -103,6 +105,11 @@ class _Lan(_Interface):
         self.wiring = wiring
         self._linked = False
 
+    def active(self, on=None):
+        if on is not None and bool(on) != self._active and not machine.w5500:
+            raise OSError("ethernet %s failed" % ("enable" if on else "disable"))
+        return super().active(on)
+
     def status(self):
         if not self._active:
             return 0
@@ -140,7 +147,6 @@ class WIZNET5K(_Interface):
     def __init__(self, spi, cs, rst, intn=None):
         super().__init__()
         _need_spi(spi, cs, rst, *([] if intn is None else [intn]))
-        self.starts = 0
 
     def active(self, on=None):
         if on and not self._active:
@@ -148,7 +154,6 @@ class WIZNET5K(_Interface):
                 raise AssertionError("the driver waits for ever for a chip that is not there")
             self._static = None  # it starts with DHCP
             self._lease = lease
-            self.starts += 1
         return super().active(on)
 
     def ifconfig(self, to=None):
@@ -172,6 +177,11 @@ class WLAN(_Interface):
         if kind != STA_IF:
             raise ValueError("no such interface")
         self._joined = False
+
+    def active(self, on=None):
+        if on is False:
+            self._joined = False
+        return super().active(on)
 
     def connect(self, ssid, key=None):
         if not self._active:

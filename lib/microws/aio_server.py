@@ -173,6 +173,7 @@ class Server(Waiting):
         self._handshake_timeout = handshake_timeout
         self._close_timeout = close_timeout
         self._admitted: set = set()  # handshakes whose answer is on its way
+        self._opening: set = set()  # tasks, up to the end of their handshakes
         self._tasks: set = set()
         self._idle = asyncio.Event()
         self._keepalive_timeout = keepalive_timeout
@@ -210,6 +211,8 @@ class Server(Waiting):
         self._idle.set()
         if self._keeper:
             self._keeper.cancel()
+        for task in self._opening:
+            task.cancel()
         self._closing = [asyncio.create_task(ws.close(1001)) for ws in self.clients]
 
     async def wait_closed(self) -> None:
@@ -244,10 +247,10 @@ class Server(Waiting):
 
     async def _accept_all(self) -> None:
         while self._sock is not None:
-            await self._ready(READ)
-            if self._sock is None:
-                return
             try:
+                await self._ready(READ)
+                if self._sock is None:
+                    return
                 sock, address = self._sock.accept()
             except (MemoryError, OSError):
                 # Gone before its turn, or the board is out of sockets: others get a chance.
@@ -264,6 +267,8 @@ class Server(Waiting):
     async def _client(self, sock: "Any", address: "Any") -> None:
         ws = None
         code = 1000
+        task = asyncio.current_task()
+        self._opening.add(task)
         try:
             protocol = self._new_protocol()
             ws = Client(protocol, self._close_timeout, sock)
@@ -276,6 +281,7 @@ class Server(Waiting):
                 return
             finally:
                 self._admitted.discard(protocol.handshake)
+                self._opening.discard(task)
             self.clients.add(ws)
             if self._keepalive_timeout and (self._keeper is None or self._keeper.done()):
                 self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
@@ -284,6 +290,9 @@ class Server(Waiting):
             code = 1000
         except WebSocketError:
             code = 1000  # the peer's doing, or the handler let its own mistake in a call pass
+        except KeyboardInterrupt:
+            code = 1001  # on MicroPython it strikes whichever task runs
+            raise
         finally:
             try:
                 if ws is None:
@@ -294,7 +303,8 @@ class Server(Waiting):
             finally:
                 if ws is not None:
                     ws._shut()  # also where there was no memory to close it well
-                self._tasks.discard(asyncio.current_task())
+                self._opening.discard(task)
+                self._tasks.discard(task)
                 if not self._tasks:
                     self._idle.set()
 
