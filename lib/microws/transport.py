@@ -159,7 +159,7 @@ class Connection:
 
     def _accept(self, address: "Any", ssl: "Any") -> "Steps":
         sock = self._sock
-        self.remote_address = peer_name(address)
+        self.remote_address = self._protocol.handshake.remote_address = peer_name(address)
         sock.setblocking(False)
         nodelay(sock)
         if ssl:
