@@ -92,9 +92,9 @@ def start(settings: dict) -> None:
         time.sleep(_PATIENCE)
         net.watchdog = machine.WDT(timeout=settings["watchdog"] * 1000)
     # Done with; it fills a tenth of a small heap.
-    for name in ("boards", "check", "crash"):
-        del sys.modules["firmware." + name]
-        delattr(sys.modules["firmware"], name)
+    for name in ("boards", "check", "check_trust", "crash"):
+        if sys.modules.pop("firmware." + name, None):
+            delattr(sys.modules["firmware"], name)
     # Only this role, for the other would take memory. And step by step, for what loading leaves
     # behind would cut a small heap into pieces.
     gc.collect()

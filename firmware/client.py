@@ -69,6 +69,14 @@ def _samples(read, interval):
     return send_all
 
 
+def _headers(settings):
+    headers = list((settings["headers"] or {}).items())
+    credentials = config.authorization(settings)
+    if credentials:
+        headers.append(("Authorization", credentials))
+    return headers
+
+
 class _Session:
     """One connection from its first packet to its last; its state is thrown away with it.
 
@@ -93,6 +101,8 @@ class _Session:
             ws = self._ws = await aio.connect(
                 url,
                 timeout=_CONNECT_TIMEOUT,
+                headers=_headers(self._settings),
+                subprotocols=self._settings["subprotocols"] or (),
                 close_timeout=_CLOSE_TIMEOUT,
                 keepalive_timeout=self._settings["keepalive"],
                 resolve=self._resolve,

@@ -3,6 +3,7 @@
 import errno
 
 from microws import ConnectionClosed, HandshakeError, ProtocolError
+from microws.handshake import unquote
 from microws.utf8 import validate
 
 from firmware.log import printable
@@ -64,14 +65,10 @@ def name_of(query: str) -> str:
 
 def _unquote(value):
     """A value of a query without its escapes; "" if it is not UTF-8."""
-    parts = value.replace("+", " ").split("%")
-    text = bytearray(parts[0].encode())
-    for part in parts[1:]:
-        try:
-            text.append(int(part[:2], 16))
-        except ValueError:
-            return ""
-        text += part[2:].encode()
+    try:
+        text = unquote(value.replace("+", " "))
+    except ValueError:
+        return ""
     return "" if validate(text, 0, len(text), 0) else str(text, "utf-8")
 
 

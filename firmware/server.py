@@ -9,6 +9,7 @@ from firmware import net, page
 from firmware.counters import Counters
 from firmware.log import log, uptime
 from firmware.peer import name_of, show, why
+from firmware.trust import Guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ async def _listen(settings, service, read):
             settings["port"],
             max_clients=settings["max_clients"],
             process_request=service.answer,
+            subprotocols=settings["subprotocols"] or (),
             on_refused=service.refused,
             max_backlog=_BACKLOG,
             slow=settings["slow"],
@@ -97,6 +99,7 @@ class _Service:
         self._clients: dict = {}
         self._counters = Counters()
         self._refusals = 0  # in this second
+        self._guard = Guard(settings, self._tell_refused)
 
     async def watch(self):
         """What is to be done every second."""
@@ -115,6 +118,9 @@ class _Service:
 
     def answer(self, request):
         """The HTTP response to a request; None where the library goes on with it."""
+        refusal = self._guard.check(request)
+        if refusal:
+            return refusal
         path = request.path.partition("?")[0]
         places = (self._settings["path"], METRICS)
         if request.method != "GET":
@@ -133,16 +139,20 @@ class _Service:
         """A client that got no WebSocket; most of them wanted none."""
         if isinstance(error, (MemoryError, Timeout)):
             reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
-        elif not isinstance(error, HandshakeError) or error.status in (0, 200):
-            return  # it left by itself, or has what it wanted
+        elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
+            return  # it left by itself, has what it wanted, or was told of already
         elif error.status == 404:
-            reason = "%s is not here (HTTP 404)" % show(ws.path)
+            path = ws.path.partition("?")[0]  # the rest may be secret
+            reason = "%s is not here (HTTP 404)" % show(path)
         else:
             reason = "%s (HTTP %d)" % (error.reason, error.status)
+        self._tell_refused(ws.remote_address, reason)
+
+    def _tell_refused(self, address, reason):
         self._counters.add("refused")
         self._refusals += 1
         if self._refusals <= _REFUSALS:
-            log("%s: refused, %s" % (ws.remote_address, reason))
+            log("%s: refused, %s" % (address, reason))
 
     def _metrics(self):
         """The counters as JSON; what the page needs to know of the settings goes with them."""
