@@ -483,8 +483,7 @@ class WebSocket(Waiting, Connection):
         if self._sock is not None:
             self._wake(0)
             self._wake(1)
-            self._sock.close()
-            self._sock = None
+            self._close_socket()
 
 
 class _Pieces:

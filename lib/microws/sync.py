@@ -274,6 +274,4 @@ class WebSocket(Connection):
 
     def _shut(self) -> None:
         self._protocol.abort()
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
+        self._close_socket()
