@@ -45,15 +45,13 @@ def sampler(pin: int) -> "Callable[[], int]":
 
 def main() -> None:
     try:
-        settings = config.load()
+        start(config.load())
     except config.ConfigError as error:
+        let_watchdog_sleep()
         for problem in error.problems:
             log(problem)
         # Back to the prompt: to reset would only bring the same again, for ever.
         log("stopped; correct %s, then reset the board" % config.FILE)
-        return
-    try:
-        start(settings)
     except KeyboardInterrupt:
         let_watchdog_sleep()
         try:

@@ -34,15 +34,20 @@ _PING_LIMIT = 32  # characters
 async def run(settings: dict, read: "Callable[[], int]") -> None:
     """Run the role for ever; `read()` gives a sample."""
     service = _Service(settings)
+    ssl = None
+    if settings["cert_file"]:
+        from firmware.tls import server_context
+
+        ssl = server_context(settings)
     watch = asyncio.create_task(service.watch())
     try:
         while True:
-            await _listen(settings, service, read)
+            await _listen(settings, service, read, ssl)
     finally:
         watch.cancel()
 
 
-async def _listen(settings, service, read):
+async def _listen(settings, service, read, ssl):
     """Serve at one address, until it is gone."""
     address = await net.wait_for_address(settings)
     try:
@@ -60,6 +65,7 @@ async def _listen(settings, service, read):
             max_header=_MAX_HEADER,
             close_timeout=_CLOSE_TIMEOUT,
             keepalive_timeout=settings["keepalive"],
+            ssl=ssl,
         )
     except OSError as error:
         log("cannot listen on port %d: %s" % (settings["port"], why(error)))
@@ -67,8 +73,9 @@ async def _listen(settings, service, read):
         await net.hold(address, _RETRY)
         return
     service.server = server
-    log("listening on ws://%s:%d%s" % (address, settings["port"], settings["path"]))
-    log("the page is at http://%s:%d/" % (address, settings["port"]))
+    place = (address, settings["port"])
+    log("listening on %s://%s:%d" % (("wss" if ssl else "ws",) + place) + settings["path"])
+    log("the page is at %s://%s:%d/" % (("https" if ssl else "http",) + place))
     try:
         while await net.hold(address, service.interval):
             try:
