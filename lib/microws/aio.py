@@ -382,7 +382,9 @@ class WebSocket(Waiting, Connection):
                 except OSError:
                     n = 0  # a reset ends the stream as well
                 if n is not None:
-                    self._heard = ticks_ms()
+                    now = ticks_ms()
+                    p.waited(ticks_diff(now, self._heard))
+                    self._heard = now
                     p.buffer_updated(n)
         finally:
             self._stop_receiving()

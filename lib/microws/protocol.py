@@ -57,7 +57,9 @@ class Protocol:
     """One connection, from the handshake to the close.
 
     ``max_size`` bounds a message in bytes (then 1009), ``max_fragments`` its frames (1008),
-    ``max_header`` the handshake's head in bytes and ``max_fields`` its fields (both 431).
+    ``max_header`` the handshake's head in bytes and ``max_fields`` its fields (both 431),
+    ``message_timeout`` in seconds (None: no limit) the time in which a message, or a piece of it,
+    that has begun keeps the receiver waiting (1008).
     ``read_size`` is the size of the read buffer, at least 131, ``write_size`` that to which the
     transmit buffer may grow.
     """
@@ -72,6 +74,7 @@ class Protocol:
         max_fields: int = 64,
         read_size: int = 512,
         write_size: int = 4096,
+        message_timeout: "float | None" = 60,
     ) -> None:
         if read_size < 131 or write_size < 256:
             raise ValueError("read_size must be at least 131, write_size at least 256")
@@ -88,6 +91,8 @@ class Protocol:
         self._max_fragments = max_fragments
         self._max_header = max_header
         self._max_fields = max_fields
+        self._patience = None if message_timeout is None else int(message_timeout * 1000)
+        self._late = 0  # milliseconds in which the message in progress was waited for
         self._head: Any = bytearray()
         self._newlines = 0
         self._lines = 0
@@ -214,6 +219,15 @@ class Protocol:
         else:
             self._rx_end += n
 
+    def waited(self, ms: int) -> None:
+        """The caller waited so long for what it is about to tell with ``buffer_updated()``."""
+        if self._patience is None or not (self._partial or self._rx_start < self._rx_end):
+            self._late = 0
+            return
+        self._late += ms
+        if self._late > self._patience and self.state == _OPEN:
+            self.fail(1008, "message takes too long")
+
     def receive_into(self, target: "Any", piecewise: bool = False) -> int:
         """Send the next message to ``target``, or, where it is None, to memory of its own.
 
@@ -262,10 +276,12 @@ class Protocol:
         apply_mask(self._target, 0, self.data, self.stop, rest, ZERO, 0, 0)
         self.data = self._target
         self._at = rest
+        self._late = 0
 
     def release(self) -> None:
         """The message that was given is used."""
         self.data = self._target = None
+        self._late = 0
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""

@@ -206,6 +206,7 @@ class WebSocket(Connection):
                     self._finish()
                     raise p.closed_error()
                 return event
+            before = ticks_ms()
             try:
                 n = self._sock.readinto(p.get_buffer(), p.read_size) if self._more else None
                 while n is None:
@@ -220,6 +221,7 @@ class WebSocket(Connection):
             except OSError:
                 n = 0  # a reset ends the stream as well
             self._more = n == p.read_size
+            p.waited(ticks_diff(ticks_ms(), before))
             p.buffer_updated(n)
 
     def _flush(self) -> None:
