@@ -67,8 +67,8 @@ def _is_header(name, value):
 
 
 def _is_origin(value):
-    if not isinstance(value, str) or not is_visible(value):
-        return False
+    if not isinstance(value, str) or not is_visible(value) or value != value.lower():
+        return False  # browsers write it in small letters
     scheme, _, host = value.partition("://")
     return scheme in ("http", "https") and host != "" and "/" not in host
 

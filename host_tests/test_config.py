@@ -83,6 +83,7 @@ MISTAKES = [
     ('{"origins": "http://a"}', ['"origins" is "http://a"; allowed: a list']),
     ('{"origins": ["a"]}', ['"origins" is ["a"]']),
     ('{"origins": ["http://a/"]}', ['"origins" is ["http://a/"]']),
+    ('{"origins": ["http://A"]}', ['"origins" is ["http://A"]']),
     ('{"subprotocols": ["a b"]}', ['"subprotocols" is ["a b"]']),
     ('{"subprotocols": [""]}', ['"subprotocols" is [""]']),
     ('{"fingerprint": "ab:cd"}', ['"fingerprint" is "ab:cd"; allowed: 64 hexadecimal digits']),
