@@ -45,15 +45,13 @@ def sampler(pin: int) -> "Callable[[], int]":
 
 def main() -> None:
     try:
-        settings = config.load()
+        start(config.load())
     except config.ConfigError as error:
+        let_watchdog_sleep()
         for problem in error.problems:
             log(problem)
         # Back to the prompt: to reset would only bring the same again, for ever.
         log("stopped; correct %s, then reset the board" % config.FILE)
-        return
-    try:
-        start(settings)
     except KeyboardInterrupt:
         let_watchdog_sleep()
         try:
@@ -94,9 +92,9 @@ def start(settings: dict) -> None:
         time.sleep(_PATIENCE)
         net.watchdog = machine.WDT(timeout=settings["watchdog"] * 1000)
     # Done with; it fills a tenth of a small heap.
-    for name in ("boards", "check", "crash"):
-        del sys.modules["firmware." + name]
-        delattr(sys.modules["firmware"], name)
+    for name in ("boards", "check", "check_trust", "crash"):
+        if sys.modules.pop("firmware." + name, None):
+            delattr(sys.modules["firmware"], name)
     # Only this role, for the other would take memory. And one module after the other, for what
     # loading leaves behind would cut a small heap into pieces.
     gc.collect()

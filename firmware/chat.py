@@ -1,5 +1,6 @@
 """What one client says, for all the others; loaded only where the configuration has a chat."""
 
+from microws.handshake import unquote
 from microws.utf8 import validate
 
 from firmware.log import printable
@@ -24,12 +25,8 @@ def said(name: str, message: "str | bytes") -> bytes:
 
 def _unquote(value):
     """A value of a query without its escapes; "" if it is not UTF-8."""
-    parts = value.replace("+", " ").split("%")
-    text = bytearray(parts[0].encode())
-    for part in parts[1:]:
-        try:
-            text.append(int(part[:2], 16))
-        except ValueError:
-            return ""
-        text += part[2:].encode()
+    try:
+        text = unquote(value.replace("+", " "))
+    except ValueError:
+        return ""
     return "" if validate(text, 0, len(text), 0) else str(text, "utf-8")

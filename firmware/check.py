@@ -25,7 +25,7 @@ def settle(given: dict, defaults: dict, chip: "str | None") -> "tuple[dict, list
             problems.append(_unknown(key, defaults))
             continue
         value = given[key]
-        check, allowed = _CHECKS[key]
+        check, allowed = _check_of(key)
         if check(value) or (value is None and defaults[key] is None):
             settings[key] = value
         elif key == "board" and _one_of(boards.IMPOSSIBLE)[0](value):
@@ -42,11 +42,24 @@ def settle(given: dict, defaults: dict, chip: "str | None") -> "tuple[dict, list
         if settings["sample_pin"] is None:
             settings["sample_pin"] = boards.profile(settings)["analog"]
         problems = _misfits(settings, chip)
+    trust = [key for key in given if key not in _CHECKS]
+    if not problems and (trust or settings["url"].lower().startswith("wss:")):
+        from firmware.check_trust import misfits
+
+        problems = misfits(settings)
     return settings, problems
 
 
+def _check_of(key):
+    if key in _CHECKS:
+        return _CHECKS[key]
+    from firmware.check_trust import CHECKS
+
+    return CHECKS[key]
+
+
 def _shown(key, value):
-    if key == "wifi_password":
+    if key in _SECRETS:
         return "(not shown)"
     if key == "url" and isinstance(value, str):
         value = public_url(value)
@@ -241,6 +254,7 @@ def _is_url(value):
     return True
 
 
+_SECRETS = ("wifi_password", "token", "password", "headers")
 _HOSTNAME_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
 # For each setting a test, and what is allowed in words; None is, too, where it is the default.

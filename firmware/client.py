@@ -36,6 +36,11 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
         from firmware.outbox import Outbox
 
         outbox = Outbox(settings["queue"], read, interval)
+    verifier = None
+    if settings["url"].lower().startswith("wss:"):
+        from firmware.tls import Verifier
+
+        verifier = Verifier(settings)
     known: list = []
     bound = _FIRST_BOUND
     answered = uptime()
@@ -43,7 +48,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
         before = uptime()
         address = await net.wait_for_address(settings)
         answered += uptime() - before
-        session = _Session(settings, known)
+        session = _Session(settings, known, verifier)
         await session.live(address, outbox.send_all if outbox else _samples(read, interval))
         if session.answered:
             answered = uptime()
@@ -69,6 +74,14 @@ def _samples(read, interval):
     return send_all
 
 
+def _headers(settings):
+    headers = list((settings["headers"] or {}).items())
+    credentials = config.authorization(settings)
+    if credentials:
+        headers.append(("Authorization", credentials))
+    return headers
+
+
 class _Session:
     """One connection from its first packet to its last; its state is thrown away with it.
 
@@ -76,9 +89,10 @@ class _Session:
     refuse. `held` is how long it was open, in seconds.
     """
 
-    def __init__(self, settings, known):
+    def __init__(self, settings, known, verifier):
         self._settings = settings
         self._known = known
+        self._verifier = verifier
         self._addresses = None
         self._ws: Any = None
         self._sending = None  # when the message that is on its way began
@@ -87,12 +101,18 @@ class _Session:
 
     async def live(self, address, send_all):
         url = self._settings["url"]
+        verifier = self._verifier
         log("connecting to " + config.public_url(url))
         tasks = []
         try:
+            if verifier:
+                verifier.set_clock()
             ws = self._ws = await aio.connect(
                 url,
                 timeout=_CONNECT_TIMEOUT,
+                headers=_headers(self._settings),
+                subprotocols=self._settings["subprotocols"] or (),
+                ssl=verifier and verifier.context,
                 close_timeout=_CLOSE_TIMEOUT,
                 keepalive_timeout=self._settings["keepalive"],
                 resolve=self._resolve,
@@ -116,8 +136,9 @@ class _Session:
                     await task  # it may have ended with what nobody expects
         except (MemoryError, OSError, WebSocketError) as error:
             refused = isinstance(error, OSError) and error.errno in (ECONNREFUSED, ECONNRESET)
-            self.answered = refused or isinstance(error, WebSocketError)
-            log(why(error))
+            distrust = verifier and verifier.distrust(error)
+            self.answered = refused or distrust or isinstance(error, WebSocketError)
+            log(distrust or why(error))
             if url == config.DEFAULTS["url"]:
                 log('is "url" set in %s? it is where the client connects to' % config.FILE)
         finally:

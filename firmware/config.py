@@ -28,6 +28,17 @@ DEFAULTS: dict = {
     "keepalive": 40,
     "queue": 0,
     "watchdog": None,
+    "token": None,
+    "user": None,
+    "password": None,
+    "origins": None,
+    "subprotocols": None,
+    "headers": None,
+    "ca_file": None,
+    "fingerprint": None,
+    "ntp_host": "pool.ntp.org",
+    "cert_file": None,
+    "key_file": None,
     "wifi_ssid": None,
     "wifi_password": None,
 }
@@ -64,6 +75,17 @@ def public_url(url: str) -> str:
     authority, slash, path = url[start:].partition("/")
     host = authority.split("@")[-1]
     return url[:start] + host + slash + path + ("?..." if query else "")
+
+
+def authorization(settings: dict) -> "str | None":
+    """The value of the header Authorization that goes with these settings."""
+    if settings["token"]:
+        return "Bearer " + settings["token"]
+    if not settings["user"]:
+        return None
+    from microws.handshake import basic
+
+    return basic((settings["user"] + ":" + settings["password"]).encode())
 
 
 def _read(file):

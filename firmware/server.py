@@ -9,6 +9,7 @@ from firmware import net, page
 from firmware.counters import Counters
 from firmware.log import log, uptime
 from firmware.peer import show, why
+from firmware.trust import Guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,15 +34,20 @@ _PING_LIMIT = 32  # characters
 async def run(settings: dict, read: "Callable[[], int]") -> None:
     """Run the role for ever; `read()` gives a sample."""
     service = _Service(settings)
+    ssl = None
+    if settings["cert_file"]:
+        from firmware.tls import server_context
+
+        ssl = server_context(settings)
     watch = asyncio.create_task(service.watch())
     try:
         while True:
-            await _listen(settings, service, read)
+            await _listen(settings, service, read, ssl)
     finally:
         watch.cancel()
 
 
-async def _listen(settings, service, read):
+async def _listen(settings, service, read, ssl):
     """Serve at one address, until it is gone."""
     address = await net.wait_for_address(settings)
     try:
@@ -51,6 +57,7 @@ async def _listen(settings, service, read):
             settings["port"],
             max_clients=settings["max_clients"],
             process_request=service.answer,
+            subprotocols=settings["subprotocols"] or (),
             on_refused=service.refused,
             max_backlog=_BACKLOG,
             slow=settings["slow"],
@@ -58,6 +65,7 @@ async def _listen(settings, service, read):
             max_header=_MAX_HEADER,
             close_timeout=_CLOSE_TIMEOUT,
             keepalive_timeout=settings["keepalive"],
+            ssl=ssl,
         )
     except OSError as error:
         log("cannot listen on port %d: %s" % (settings["port"], why(error)))
@@ -65,8 +73,9 @@ async def _listen(settings, service, read):
         await net.hold(address, _RETRY)
         return
     service.server = server
-    log("listening on ws://%s:%d%s" % (address, settings["port"], settings["path"]))
-    log("the page is at http://%s:%d/" % (address, settings["port"]))
+    place = (address, settings["port"])
+    log("listening on %s://%s:%d" % (("wss" if ssl else "ws",) + place) + settings["path"])
+    log("the page is at %s://%s:%d/" % (("https" if ssl else "http",) + place))
     try:
         while await net.hold(address, service.interval):
             try:
@@ -102,6 +111,7 @@ class _Service:
             from firmware import chat
 
             self._chat = chat
+        self._guard = Guard(settings, self._tell_refused)
 
     async def watch(self):
         """What is to be done every second."""
@@ -120,6 +130,9 @@ class _Service:
 
     def answer(self, request):
         """The HTTP response to a request; None where the library goes on with it."""
+        refusal = self._guard.check(request)
+        if refusal:
+            return refusal
         path = request.path.partition("?")[0]
         places = (self._settings["path"], METRICS)
         if request.method != "GET":
@@ -138,16 +151,20 @@ class _Service:
         """A client that got no WebSocket; most of them wanted none."""
         if isinstance(error, (MemoryError, Timeout)):
             reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
-        elif not isinstance(error, HandshakeError) or error.status in (0, 200):
-            return  # it left by itself, or has what it wanted
+        elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
+            return  # it left by itself, has what it wanted, or was told of already
         elif error.status == 404:
-            reason = "%s is not here (HTTP 404)" % show(ws.path)
+            path = ws.path.partition("?")[0]  # the rest may be secret
+            reason = "%s is not here (HTTP 404)" % show(path)
         else:
             reason = "%s (HTTP %d)" % (error.reason, error.status)
+        self._tell_refused(ws.remote_address, reason)
+
+    def _tell_refused(self, address, reason):
         self._counters.add("refused")
         self._refusals += 1
         if self._refusals <= _REFUSALS:
-            log("%s: refused, %s" % (ws.remote_address, reason))
+            log("%s: refused, %s" % (address, reason))
 
     def _metrics(self):
         """The counters as JSON; what the page needs to know of the settings goes with them."""

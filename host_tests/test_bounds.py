@@ -3,6 +3,7 @@
 The floods are played to the library on the 32-bit virtual machine, with a heap of 128 KiB.
 """
 
+import contextlib
 import inspect
 import socket
 import zlib
@@ -24,6 +25,7 @@ DEFAULTS = [
     (Protocol, "max_size", 65536),
     (Protocol, "max_fragments", 1024),
     (Protocol, "write_size", 4096),
+    (Protocol, "message_timeout", 60),
     (microws.connect, "timeout", 10),
     (microws.connect, "close_timeout", 10),
     (microws.listen, "handshake_timeout", 10),
@@ -170,6 +172,16 @@ feed(p, b"\x01\0")
 many = b"\0\0" * 500
 for _ in range(2000):
     feed(p, many)
+""",
+        "1008 over 1024 fragments",
+    ),
+    "a fragment for each byte": (
+        9000,
+        r"""
+p = opened()
+feed(p, b"\x01\0")
+for _ in range(1024):
+    feed(p, b"\0\x01a")
 """,
         "1008 over 1024 fragments",
     ),
@@ -454,6 +466,65 @@ def test_handshake_that_comes_drop_by_drop_has_no_more_time(serve):
     with Peer(port) as slow:
         slow.sock.settimeout(0.02)
         assert any(trickle(slow.sock) for _ in range(10000))
+    with Peer(port) as peer:
+        peer.open()
+        peer.echo(b"next")
+
+
+# What begins a message, and what comes again and again and does not end it.
+DROPS = {
+    "bytes": (frame(BINARY, bytes(6000), True)[:8], b"a"),
+    "fragments": (frame(TEXT, b"a", True, False), frame(0, b"a", True, False)),
+    "pings": (frame(TEXT, b"a", True, False), frame(PING, b"", True)),
+}
+
+
+@pytest.mark.parametrize(("begin", "drop"), DROPS.values(), ids=DROPS)
+def test_message_has_its_time(serve, begin, drop):
+    port, process = serve(message_timeout=0.3, max_fragments=1 << 20)
+    with Peer(port) as slow:
+        slow.open()
+        slow.sock.sendall(begin)
+        slow.sock.settimeout(0.02)
+        closing = close_frame(1008, "message takes too long")
+        while closing not in slow.data:
+            try:
+                slow.data += slow.some()
+            except TimeoutError:
+                slow.sock.sendall(drop)
+    process.wait_for("ProtocolError(1008")
+    with Peer(port) as peer:
+        peer.open()
+        peer.echo(b"next")
+
+
+def test_flood_of_pings_leaves_others_their_turn(start):
+    port = free_port()
+    process = start(BOARD.command("-c", SERVER, "asyncio", port, {}))
+    process.wait_for("listening")
+    flood = frame(PING, b"p" * 125, True) * 100
+    with Peer(port) as flooding, Peer(port) as other:
+        flooding.open()
+        other.open()
+        flooding.sock.setblocking(False)
+        for _ in range(20):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    flooding.sock.send(flood)
+            other.echo(b"here I am")
+
+
+def test_connections_in_their_handshake_are_bounded(start):
+    port = free_port()
+    options = {"max_clients": 2, "handshake_timeout": 0.5}
+    process = start(BOARD.command("-c", SERVER, "asyncio", port, options))
+    process.wait_for("listening")
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(Peer(port)) for _ in range(4)]
+        with Peer(port) as one_more:
+            assert one_more.sock.recv(1) == b""
+        for peer in silent:
+            assert peer.sock.recv(1) == b""
     with Peer(port) as peer:
         peer.open()
         peer.echo(b"next")

@@ -346,7 +346,7 @@ def test_a_program_of_somebody_else_is_kept(new_board):
 
 def test_the_configuration_stays_but_for_what_is_given(board, tmp_path):
     further = tmp_path / "further.json"
-    further.write_text('{"hostname": "other", "sample_interval": 2}')
+    further.write_text('{"hostname": "other", "sample_interval": 2, "token": "secret-too"}')
     one = board()
     files, said = deployed(one, "--url", "ws://127.0.0.1:10/a?token=secret", "--config", further)
     assert json.loads(files["config.json"]) == {
@@ -354,6 +354,7 @@ def test_the_configuration_stays_but_for_what_is_given(board, tmp_path):
         "url": "ws://127.0.0.1:10/a?token=secret",
         "hostname": "other",
         "sample_interval": 2,
+        "token": "secret-too",
     }
     assert "secret" not in said
     assert ours(files) == program()

@@ -14,6 +14,8 @@ from microws.protocol import _OPEN as OPEN
 from microws.protocol import _OPENED as OPENED
 from microws.protocol import Protocol
 from microws.upgrade import ServerHandshake
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
 
 # RFC 6455 §1.3
 RFC_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -73,15 +75,17 @@ def fields_of(data):
 @pytest.mark.parametrize(
     ("url", "parts"),
     [
-        ("ws://host", (False, "host", 80, "/")),
-        ("wss://host", (True, "host", 443, "/")),
-        ("WS://host:8080/a/b?c=d", (False, "host", 8080, "/a/b?c=d")),
-        ("ws://host?q", (False, "host", 80, "/?q")),
-        ("ws://host:/x", (False, "host", 80, "/x")),
-        ("ws://host:1?a/b@c:d", (False, "host", 1, "/?a/b@c:d")),
-        ("wss://[::1]:65535/p@q:r", (True, "::1", 65535, "/p@q:r")),
-        ("ws://[fe80::1]", (False, "fe80::1", 80, "/")),
-        ("ws://192.168.1.20:8080/", (False, "192.168.1.20", 8080, "/")),
+        ("ws://host", (False, "host", 80, "/", b"")),
+        ("wss://host", (True, "host", 443, "/", b"")),
+        ("WS://host:8080/a/b?c=d", (False, "host", 8080, "/a/b?c=d", b"")),
+        ("ws://host?q", (False, "host", 80, "/?q", b"")),
+        ("ws://host:/x", (False, "host", 80, "/x", b"")),
+        ("ws://host:1?a/b@c:d", (False, "host", 1, "/?a/b@c:d", b"")),
+        ("wss://[::1]:65535/p@q:r", (True, "::1", 65535, "/p@q:r", b"")),
+        ("ws://[fe80::1]", (False, "fe80::1", 80, "/", b"")),
+        ("ws://192.168.1.20:8080/", (False, "192.168.1.20", 8080, "/", b"")),
+        ("ws://me:a%40b@host:1/c", (False, "host", 1, "/c", b"me:a@b")),
+        ("wss://me:@[::1]:1/c", (True, "::1", 1, "/c", b"me:")),
     ],
 )
 def test_url(url, parts):
@@ -93,7 +97,8 @@ def test_url(url, parts):
     [
         "", "host", "http://host", "ws:/host", "ws//host", "ws://", "ws:///path", "ws://:80/",
         "ws://host:0", "ws://host:65536", "ws://host:8o", "ws://host:-1", "ws://host:1:2",
-        "ws://::1", "ws://[::1", "ws://[::1]80", "ws://[]", "ws://user@host", "ws://u:p@host/",
+        "ws://::1", "ws://[::1", "ws://[::1]80", "ws://[]", "ws://user@host", "ws://u:p@",
+        "ws://u:%@host", "ws://u:%4@host", "ws://u:%xx@host",
         "ws://host/#f", "ws://host/a b", "ws://host/\r\nX: y", "ws://höst/", "ws://host/é",
     ],
 )  # fmt: skip
@@ -141,6 +146,15 @@ def test_client_names_host_and_path(url, host, path):
     assert first == f"GET {path} HTTP/1.1"
     assert fields["host"] == host
     assert "sec-websocket-protocol" not in fields
+
+
+@pytest.mark.parametrize("user", ["me:secret", "me:", "a:c:d", "%C3%A9:%40/%25", "a@b:c@d"])
+def test_client_sends_the_credentials_of_a_url_as_websockets_does(user):
+    url = f"ws://{user.replace('/', '%2F')}@host:8080/path"
+    theirs = ClientProtocol(parse_uri(url)).connect().headers
+    _, fields, _ = fields_of(ClientHandshake(url).request)
+    assert fields["authorization"] == theirs["Authorization"]
+    assert fields["host"] == theirs["Host"] == "host:8080"
 
 
 @pytest.mark.parametrize(
@@ -422,7 +436,7 @@ def test_program_answers_with_plain_http():
     seen = []
 
     def process(asked):
-        seen.append((asked.method, asked.path, asked.headers["host"]))
+        seen.append((asked.method, asked.path, asked.headers["host"], asked.remote_address))
         if asked.path == "/ws":
             return None
         if asked.path == "/stream":
@@ -431,8 +445,9 @@ def test_program_answers_with_plain_http():
 
     for path, body in (("/", b"page"), ("/stream", b"ab")):
         data = head(REQUEST, {"": f"GET {path} HTTP/1.1", "Upgrade": None}) + b"\r\n\r\n"
-        p = Protocol(ServerHandshake(process_request=process), False)
-        answer = opened(p, data, range(1, len(data)))[1]
+        server = ServerHandshake(process_request=process)
+        server.remote_address = "10.0.0.1:2"
+        answer = opened(Protocol(server, False), data, range(1, len(data)))[1]
         first, fields, found = fields_of(answer)
         assert (first, found.encode()) == ("HTTP/1.1 200 OK", body)
         assert fields["connection"] == "close"
@@ -443,7 +458,11 @@ def test_program_answers_with_plain_http():
         head(REQUEST, {"": "GET /ws HTTP/1.1"})
     )
     assert b" 101 " in answer
-    assert seen == [("GET", path, "server.example.com") for path in ("/", "/stream", "/ws")]
+    assert seen == [
+        ("GET", "/", "server.example.com", "10.0.0.1:2"),
+        ("GET", "/stream", "server.example.com", "10.0.0.1:2"),
+        ("GET", "/ws", "server.example.com", ""),
+    ]
 
 
 @pytest.mark.parametrize("value", range(0, 256, 5))

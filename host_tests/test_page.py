@@ -312,3 +312,35 @@ def test_the_picture_in_the_readme(board, visit, tmp_path):
     assert len(shown) < 100_000
     assert shot[:24] == shown[:24]  # the same kind of file, as wide and as high
     assert "(host_tests/page.png)" in (TOP / "README.md").read_text()
+
+
+def test_a_token_in_the_address_goes_along(board, visit):
+    running = board(token="a.b/c+d==")
+    expect(visit(running).locator("body")).to_have_text("no credentials")
+    connected(visit(running, "?token=a.b%2Fc%2Bd%3D%3D"))
+    running.process.wait_for("client 1: connected")
+    assert "a.b" not in running.process.output
+
+
+def test_a_user_and_password_are_enough_for_everything(board, visit):
+    running = board(user="me", password="hunter é")
+    login = {"username": "me", "password": "hunter é"}
+    connected(visit(running, http_credentials=login))
+    running.process.wait_for("client 1: connected")
+    assert "hunter" not in running.process.output
+
+
+def test_a_page_from_elsewhere_gets_no_connection(board, visit):
+    running = board()
+    page = connected(visit(running))
+    # The same board, but the browser goes by the name.
+    found = page.evaluate(
+        """url => new Promise(resolve => {
+          const ws = new WebSocket(url)
+          ws.onopen = () => resolve('open')
+          ws.onclose = event => resolve(event.code)
+        })""",
+        running.url.replace("http://127.0.0.1", "ws://localhost"),
+    )
+    assert found == 1006
+    running.process.wait_for(f'refused, "origins" has no {running.url[:-1]} (HTTP 403)')

@@ -678,6 +678,47 @@ def test_fragments_received_by_pieces_may_be_any_number(client):
 
 
 @SIDES
+@pytest.mark.parametrize("mode", [OWN, INTO, PIECEWISE])
+def test_message_timeout(client, mode):
+    front = Front(client, mode, message_timeout=2)
+    ping = frame(PING, b"", not client)
+    begin = frame(TEXT, b"a", not client, False)
+    for _ in range(3):  # what is waited for counts for each message anew, and not before it
+        for part in (begin, ping, frame(0, b"b", not client)):
+            front.p.waited(1000)
+            front.feed(part)
+    assert len(front.messages) == 3
+    for part in (begin[:1], begin[1:], ping, ping[:1]):
+        front.feed(part)
+        front.p.waited(500)
+    assert front.p.state < CLOSED
+    front.p.waited(1)
+    front.drain()
+    assert failed(front, 1008)
+
+
+@SIDES
+def test_message_timeout_counts_for_each_piece(client):
+    front = Front(client, PIECEWISE, 4, message_timeout=2)
+    for piece in (b"abcd", b"efgh", b"ijkl"):
+        front.feed(frame(BINARY if piece == b"abcd" else 0, piece, not client, False))
+        front.p.waited(1500)
+    assert front.p.state < CLOSED
+    front.p.waited(501)
+    front.drain()
+    assert failed(front, 1008)
+
+
+@SIDES
+def test_message_without_timeout(client):
+    front = Front(client, message_timeout=None)
+    front.feed(frame(TEXT, b"a", not client, False))
+    front.p.waited(1 << 29)
+    front.feed(frame(0, b"b", not client))
+    assert len(front.messages) == 1
+
+
+@SIDES
 def test_memory_for_a_message_in_fragments_is_bounded(client):
     front = Front(client, max_size=1000, max_fragments=10000)
     front.feed(frame(BINARY, b"", not client, False))

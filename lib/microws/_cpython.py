@@ -54,6 +54,20 @@ def client_context() -> "Any":
     return ssl.create_default_context()
 
 
+def pinned_context(accepts: "Any") -> "Any":
+    class Socket(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> None:
+            super().do_handshake(block)
+            if not accepts(self.getpeercert(True)):
+                raise ssl.SSLError("another certificate")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.sslsocket_class = Socket
+    return context
+
+
 def tls_steps(sock: "Any") -> "Any":
     """The TLS handshake, as directions to wait for."""
     while True:

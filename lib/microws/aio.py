@@ -399,7 +399,9 @@ class WebSocket(Waiting, Connection):
                 except OSError:
                     n = 0  # a reset ends the stream as well
                 if n is not None:
-                    self._heard = ticks_ms()
+                    now = ticks_ms()
+                    p.waited(ticks_diff(now, self._heard))
+                    self._heard = now
                     p.buffer_updated(n)
         finally:
             self._receiving = False
@@ -498,8 +500,7 @@ class WebSocket(Waiting, Connection):
         if self._sock is not None:
             self._wake(0)
             self._wake(1)
-            self._sock.close()
-            self._sock = None
+            self._close_socket()
 
 
 class _Pieces:

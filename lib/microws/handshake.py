@@ -23,8 +23,11 @@ def accept_key(key: str) -> str:
     return str(b2a_base64(sha1(key.encode() + _GUID)), "ascii").strip()
 
 
-def parse_url(url: str) -> "tuple[bool, str, int, str]":
-    """``(secure, host, port, path)`` of a ws:// or wss:// URL (§3), or ``ValueError``."""
+def parse_url(url: str) -> "tuple[bool, str, int, str, bytes]":
+    """``(secure, host, port, path, user)`` of a ws:// or wss:// URL (§3), or ``ValueError``.
+
+    ``user`` is ``b"name:password"``, or empty (RFC 3986 §3.2.1).
+    """
     if not isinstance(url, str):
         raise TypeError("url must be str")
     scheme, _, rest = url.partition("://")
@@ -35,7 +38,7 @@ def parse_url(url: str) -> "tuple[bool, str, int, str]":
         at = rest.find(mark)
         if 0 <= at < end:
             end = at
-    host = rest[:end]
+    user, sign, host = rest[:end].rpartition("@")
     path = rest[end:]
     if not path.startswith("/"):
         path = "/" + path
@@ -52,11 +55,27 @@ def parse_url(url: str) -> "tuple[bool, str, int, str]":
         not valid
         or scheme not in ("ws", "wss")
         or "#" in rest
-        or "@" in host
+        or (sign and ":" not in user)
         or (not is_visible(rest))
     ):
-        raise ValueError("url must be ws[s]://host[:port][/path] without user or #: " + repr(url))
-    return scheme == "wss", host, int(port), path
+        raise ValueError("url must be ws[s]://[user:password@]host[:port][/path] without #")
+    return scheme == "wss", host, int(port), path, unquote(user)
+
+
+def unquote(text: str) -> bytes:
+    """What a percent-encoded text stands for (RFC 3986 §2.1), or ``ValueError``."""
+    parts = text.split("%")
+    data = parts[0].encode()
+    for part in parts[1:]:
+        if len(part) < 2:
+            raise ValueError("malformed percent-encoding")
+        data += bytes((int(part[:2], 16),)) + part[2:].encode()
+    return data
+
+
+def basic(user: bytes) -> str:
+    """The value of Authorization (RFC 7617) for ``b"name:password"``."""
+    return "Basic " + str(b2a_base64(user), "ascii").strip()
 
 
 def is_visible(text: str) -> bool:
@@ -117,7 +136,8 @@ class ClientHandshake:
     """The client's side (§4.1): the request to ``url``, and the check of its response.
 
     ``headers`` are further ``(name, value)`` pairs, ``subprotocols`` names in the order of
-    preference, ``extension`` what there is to offer, kept in ``extension`` once agreed on.
+    preference, ``extension`` what there is to offer, kept in ``extension`` once agreed on. A name
+    and password in ``url`` go as Basic credentials (RFC 7617).
     ``ValueError`` for what may not stand in a request.
     """
 
@@ -130,7 +150,7 @@ class ClientHandshake:
     ) -> None:
         self.extension: Any = None
         self._extension = extension
-        self.secure, self.host, self.port, self.path = parse_url(url)
+        self.secure, self.host, self.port, self.path, user = parse_url(url)
         self.subprotocol: str | None = None
         if isinstance(subprotocols, str):
             raise ValueError("subprotocols must be a list of names")
@@ -147,6 +167,8 @@ class ClientHandshake:
             "Sec-WebSocket-Key: " + self._key,
             "Sec-WebSocket-Version: 13",
         ]
+        if user:
+            lines.append("Authorization: " + basic(user))
         for name in self._offered:
             if not is_token(name):
                 raise ValueError("subprotocol must be a token: " + repr(name))

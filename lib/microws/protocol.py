@@ -51,7 +51,9 @@ class Protocol:
     """One connection, from the handshake to the close.
 
     ``max_size`` bounds a message in bytes (then 1009), ``max_fragments`` its frames (1008),
-    ``max_header`` the handshake's head in bytes and ``max_fields`` its fields (both 431).
+    ``max_header`` the handshake's head in bytes and ``max_fields`` its fields (both 431),
+    ``message_timeout`` in seconds (None: no limit) the time in which a message, or a piece of it,
+    that has begun keeps the receiver waiting (1008).
     ``read_size`` is the size of the read buffer, at least 131, ``write_size`` that to which the
     transmit buffer may grow.
     """
@@ -86,6 +88,7 @@ class Protocol:
         max_fields: int = 64,
         read_size: int = 512,
         write_size: int = 4096,
+        message_timeout: "float | None" = 60,
     ) -> None:
         if read_size < 131 or write_size < 256:
             raise ValueError("read_size must be at least 131, write_size at least 256")
@@ -96,6 +99,8 @@ class Protocol:
         self.client = client
         self._max_size = max_size
         self._max_fragments = max_fragments
+        self._patience = None if message_timeout is None else int(message_timeout * 1000)
+        self._late = 0  # milliseconds in which the message in progress was waited for
         # The head as far as it has come, how much of CR LF CR LF stands at its end, its lines.
         self._head: Any = [bytearray(), 0, 0, max_header, max_fields]
         # Receiving
@@ -209,6 +214,15 @@ class Protocol:
         else:
             self._rx_end += n
 
+    def waited(self, ms: int) -> None:
+        """The caller waited so long for what it is about to tell with ``buffer_updated()``."""
+        if self._patience is None or not (self._partial or self._rx_start < self._rx_end):
+            self._late = 0
+            return
+        self._late += ms
+        if self._late > self._patience and self.state == _OPEN:
+            self.fail(1008, "message takes too long")
+
     def receive_into(self, target: "Any", piecewise: bool = False) -> int:
         """Send the next message to ``target``, or, where it is None, to memory of its own.
 
@@ -258,10 +272,12 @@ class Protocol:
         apply_mask(self._target, 0, self.data, self.stop, rest, ZERO, 0, 0)
         self.data = self._target
         self._at = rest
+        self._late = 0
 
     def release(self) -> None:
         """The message that was given is used."""
         self.data = self._target = None
+        self._late = 0
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""

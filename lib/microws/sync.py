@@ -209,6 +209,7 @@ class WebSocket(Connection):
                     self._finish()
                     raise p.closed_error()
                 return event
+            before = ticks_ms()
             try:
                 n = self._sock.readinto(p.get_buffer(), p.read_size) if self._more else None
                 while n is None:
@@ -223,6 +224,7 @@ class WebSocket(Connection):
             except OSError:
                 n = 0  # a reset ends the stream as well
             self._more = n == p.read_size
+            p.waited(ticks_diff(ticks_ms(), before))
             p.buffer_updated(n)
 
     def _flush(self) -> None:
@@ -277,6 +279,4 @@ class WebSocket(Connection):
 
     def _shut(self) -> None:
         self._protocol.abort()
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
+        self._close_socket()

@@ -83,6 +83,8 @@ def listening_socket(host: str, port: int) -> "Any":
 class Connection:
     """The state and the properties of an open WebSocket, and its long ways as generators."""
 
+    _plain: "Any" = None  # the socket under TLS
+
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         self._protocol = protocol
         if close_timeout is not None:
@@ -119,6 +121,14 @@ class Connection:
         """Whether the last message that was received is text."""
         return self._protocol.opcode == _TEXT
 
+    def _close_socket(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            if self._plain is not None:
+                # MicroPython's TLS lets it go, open, when a handshake has failed.
+                self._plain.close()
+            self._sock = self._plain = None
+
     # Ways of a connection
 
     def _connect(self, ssl: "Any", resolve: "Any" = None) -> "Steps":
@@ -141,6 +151,7 @@ class Connection:
                 yield WRITE
                 connected(sock)
                 if handshake.secure:
+                    self._plain = sock
                     sock = (ssl or client_context()).wrap_socket(
                         sock, server_hostname=host, do_handshake_on_connect=False
                     )
@@ -150,7 +161,8 @@ class Connection:
                 self.remote_address = "%s:%d" % (host, handshake.port)
                 break
             except (OSError, ValueError) as failure:
-                sock.close()
+                self._sock = sock
+                self._close_socket()
                 # MicroPython tells of a certificate that it refuses with a ValueError.
                 error = failure if isinstance(failure, OSError) else OSError(str(failure))
         else:
@@ -159,10 +171,11 @@ class Connection:
 
     def _accept(self, address: "Any", ssl: "Any") -> "Steps":
         sock = self._sock
-        self.remote_address = peer_name(address)
+        self.remote_address = self._protocol.handshake.remote_address = peer_name(address)
         sock.setblocking(False)
         nodelay(sock)
         if ssl:
+            self._plain = sock
             sock = ssl.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self._sock = adapt(sock)
         if ssl:

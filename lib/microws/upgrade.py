@@ -18,6 +18,7 @@ _REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     426: "Upgrade Required",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
@@ -32,13 +33,17 @@ _EXTRA = {
 class Request:
     """What a client asks for, as a program may look at it before the upgrade.
 
-    ``path`` has the query in it; ``headers`` maps lower-case names to values.
+    ``path`` has the query in it; ``headers`` maps lower-case names to values;
+    ``remote_address`` is ``"host:port"``.
     """
 
-    def __init__(self, method: str, path: str, headers: "dict[str, str]") -> None:
+    def __init__(
+        self, method: str, path: str, headers: "dict[str, str]", remote_address: str
+    ) -> None:
         self.method = method
         self.path = path
         self.headers = headers
+        self.remote_address = remote_address
 
 
 class ServerHandshake:
@@ -61,6 +66,7 @@ class ServerHandshake:
         process_request: "Callable[[Request], Any] | None" = None,
         is_full: "Callable[[ServerHandshake], bool] | None" = None,
     ) -> None:
+        self.remote_address = ""
         self._supported = tuple(subprotocols)
         self._extension = extension
         self._process_request = process_request
@@ -93,7 +99,8 @@ class ServerHandshake:
         if not host or "," in host:
             raise HandshakeError("exactly one Host required", 400)
         if self._process_request:
-            self._answer = self._process_request(Request(method, path, headers))
+            request = Request(method, path, headers, self.remote_address)
+            self._answer = self._process_request(request)
             if self._answer:
                 status = self._answer[0]
                 raise HandshakeError("answered with HTTP %d" % status, status)

@@ -1,0 +1,101 @@
+"""What check.py does, for the settings of trust; few boards have any, so few load this."""
+
+from microws.handshake import is_token, is_visible, parse_url
+
+_HEX = "0123456789abcdefABCDEF"
+_TOKEN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/"
+
+# What the handshake says itself.
+_TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
+
+
+def misfits(settings: dict) -> list:
+    """A line for each of these settings that is missing beside others, or contradicts them."""
+    secure, _, _, _, in_url = parse_url(settings["url"])
+    problems = []
+    for one, other in (("user", "password"), ("cert_file", "key_file")):
+        for given, missing in ((one, other), (other, one)):
+            if settings[given] and not settings[missing]:
+                problems.append('"%s" is missing; "%s" goes with it' % (missing, given))
+    ways = [name for name in ("token", "user") if settings[name]]
+    if in_url:
+        ways.append("url")
+    if [name for name in settings["headers"] or () if name.lower() == "authorization"]:
+        ways.append("headers")
+    if len(ways) > 1:
+        problems.append('"%s" and "%s" both say who you are; one is enough' % (ways[0], ways[1]))
+    checks = [name for name in ("ca_file", "fingerprint") if settings[name]]
+    if secure and not checks:
+        problems.append('"url" is wss://, which needs "ca_file" or "fingerprint", see the README')
+    if checks and not secure:
+        problems.append('"%s" is of no use to "url", which is not wss://' % checks[0])
+    if len(checks) > 1:
+        problems.append('"ca_file" and "fingerprint" are both given; one is enough')
+    return problems
+
+
+def _is_text(value):
+    return isinstance(value, str) and 0 < len(value) <= 128 and not _controls(value)
+
+
+def _controls(text):
+    return [letter for letter in text if letter < " " or letter == "\x7f"]
+
+
+def _is_token(value):
+    body = value.rstrip("=") if isinstance(value, str) else ""
+    return 0 < len(body) <= 512 and not [letter for letter in body if letter not in _TOKEN]
+
+
+def _is_file(value):
+    return _is_text(value) and is_visible(value)
+
+
+def _is_fingerprint(value):
+    digits = value.replace(":", "") if isinstance(value, str) else ""
+    return len(digits) == 64 and not [digit for digit in digits if digit not in _HEX]
+
+
+def _is_header(name, value):
+    return (
+        is_token(name)
+        and name.lower() not in _TAKEN
+        and not name.lower().startswith("sec-websocket-")
+        and isinstance(value, str)
+        and not _controls(value)
+    )
+
+
+def _is_origin(value):
+    if not isinstance(value, str) or not is_visible(value) or value != value.lower():
+        return False  # browsers write it in small letters
+    scheme, _, host = value.partition("://")
+    return scheme in ("http", "https") and host != "" and "/" not in host
+
+
+def _list_of(test):
+    return lambda value: isinstance(value, list) and not [one for one in value if not test(one)]
+
+
+CHECKS = {
+    "token": (_is_token, "1 to 512 letters, digits and - . _ ~ + /, and = at the end"),
+    "user": (lambda value: _is_text(value) and ":" not in value, "a text without colon"),
+    "password": (_is_text, "a text of at most 128 characters"),
+    "origins": (_list_of(_is_origin), 'a list of pages\' origins, like ["http://example.org"]'),
+    "subprotocols": (
+        _list_of(lambda value: isinstance(value, str) and is_token(value)),
+        'a list of names, like ["chat"]',
+    ),
+    "headers": (
+        lambda value: (
+            isinstance(value, dict)
+            and not [name for name in value if not _is_header(name, value[name])]
+        ),
+        '{ "name": "value", ... }, none of them of the handshake itself',
+    ),
+    "ca_file": (_is_file, 'the name of a file on the board, like "ca.pem"'),
+    "fingerprint": (_is_fingerprint, "64 hexadecimal digits, with colons or without"),
+    "ntp_host": (_is_file, 'a host name, like "pool.ntp.org"'),
+    "cert_file": (_is_file, 'the name of a file on the board, like "cert.pem"'),
+    "key_file": (_is_file, 'the name of a file on the board, like "key.pem"'),
+}
