@@ -278,7 +278,7 @@ _CHECKS = {
     "sample_interval": _number(0.05, 3600, (int, float)),
     "keepalive": _number(1, 3600, (int, float)),
     "queue": _number(0, 1000),
-    "watchdog": _number(30, 3600),
+    "watchdog": _number(60, 3600),  # a search for a name may block for half of it
     "max_clients": _number(1, 11),  # an ESP32 has 12 sockets, and one of them listens
     "slow": _one_of(("drop", "close")),
     "chat": (lambda value: isinstance(value, bool), "true, false"),

@@ -107,6 +107,7 @@ class _Session:
         try:
             if verifier:
                 verifier.set_clock()
+                net.feed()  # it asks for a name as well
             ws = self._ws = await aio.connect(
                 url,
                 timeout=_CONNECT_TIMEOUT,
@@ -155,6 +156,7 @@ class _Session:
                 raise
             log("%s; taking the address of the last time" % why(error))
             self._addresses = self._known
+        net.feed()  # that may have taken half a minute, and nothing else went on
         return self._addresses
 
     async def _receive(self):

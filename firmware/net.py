@@ -90,8 +90,7 @@ async def wait_for_address(settings: dict) -> str:
     began = uptime()
     restart_after = _RESTART_AFTER
     while True:
-        if watchdog:
-            watchdog.feed()
+        feed()
         found = address()
         before = missing
         missing = "" if found else _missing(settings)
@@ -125,14 +124,19 @@ async def hold(held: str, seconds: float) -> bool:
     It feeds the watchdog, so it is for the loop that does the role's work, and for no other.
     """
     while True:
-        if watchdog:
-            watchdog.feed()
+        feed()
         if address() != held:
             return False
         if seconds <= 0:
             return True
         await asyncio.sleep(min(seconds, _HOLD_EVERY))
         seconds -= _HOLD_EVERY
+
+
+def feed() -> None:
+    """Tell the watchdog that the role has come further; only the role itself may."""
+    if watchdog:
+        watchdog.feed()
 
 
 def restart(settings: dict) -> None:

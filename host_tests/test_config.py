@@ -34,7 +34,7 @@ MISTAKES = [
     ('{"sample_interval": 0}', ['"sample_interval" is 0; allowed: a number from 0.05 to 3600']),
     ('{"keepalive": 0}', ['"keepalive" is 0; allowed: a number from 1 to 3600']),
     ('{"queue": null}', ['"queue" is null; allowed: a whole number from 0 to 1000']),
-    ('{"watchdog": 29}', ['"watchdog" is 29; allowed: a whole number from 30 to 3600']),
+    ('{"watchdog": 59}', ['"watchdog" is 59; allowed: a whole number from 60 to 3600']),
     ('{"sample_interval": "1 s"}', ['"sample_interval" is "1 s"']),
     ('{"hostname": ""}', ['"hostname" is ""; allowed: 1 to 32 letters, digits and hyphens']),
     ('{"hostname": "my board"}', ['"hostname" is "my board"']),
@@ -247,7 +247,7 @@ def test_a_board_of_ones_own_on_wifi_needs_an_analog_pin_only(load):
 
 
 def test_a_watchdog_that_would_bite_a_board_at_work_is_refused(load):
-    text = '{"board": "wiznet-w5500-evb-pico", "watchdog": 30}'
+    text = '{"board": "wiznet-w5500-evb-pico", "watchdog": 60}'
     with pytest.raises(config.ConfigError, match='"watchdog" is not for an RP2040'):
         load(text, "RP2040")
 
