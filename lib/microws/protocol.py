@@ -394,6 +394,8 @@ class Protocol:
                 self._fin = byte0 & 0x80
                 self._left = length
                 self._rx_start = body
+                if n == size and opcode and length:
+                    return _NOTHING
             event = self._payload()
             if event != _GO_ON:
                 return event
