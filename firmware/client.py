@@ -45,24 +45,28 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
     bound = _FIRST_BOUND
     answered = uptime()
     while True:
-        before = uptime()
-        address = await net.wait_for_address(settings)
-        answered += uptime() - before
-        session = _Session(settings, known, verifier)
-        await session.live(address, outbox.send_all if outbox else _samples(read, interval))
-        if session.answered:
-            answered = uptime()
-        elif uptime() - answered >= _SILENT:
-            log("no answer from anybody for %d s" % _SILENT)
-            net.restart(settings)
-            answered = uptime()
-        if session.held >= _HELD:
-            bound = _FIRST_BOUND
-        # Many boards that lost one server must not come back in one instant.
-        pause = max(_SHORTEST_WAIT, random.uniform(0, bound))
-        bound = min(2 * bound, _LAST_BOUND)
-        log("trying again in %.1f s" % pause)
-        await net.hold(address, pause)
+        try:
+            before = uptime()
+            address = await net.wait_for_address(settings)
+            answered += uptime() - before
+            session = _Session(settings, known, verifier)
+            await session.live(address, outbox.send_all if outbox else _samples(read, interval))
+            if session.answered:
+                answered = uptime()
+            elif uptime() - answered >= _SILENT:
+                log("no answer from anybody for %d s" % _SILENT)
+                net.restart(settings)
+                answered = uptime()
+            if session.held >= _HELD:
+                bound = _FIRST_BOUND
+            # Many boards that lost one server must not come back in one instant.
+            pause = max(_SHORTEST_WAIT, random.uniform(0, bound))
+            bound = min(2 * bound, _LAST_BOUND)
+            log("trying again in %.1f s" % pause)
+            await net.hold(address, pause)
+        except MemoryError:
+            log("out of memory")
+            await asyncio.sleep(1)
 
 
 def _samples(read, interval):

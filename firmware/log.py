@@ -41,7 +41,11 @@ def uptime() -> int:
 def log(text: str) -> None:
     """Print one line on the serial log."""
     seconds = uptime()
-    print("[%5d.%d] %s" % (seconds, _millis // 100, text))
+    try:
+        text = "[%5d.%d] %s" % (seconds, _millis // 100, text)
+    except MemoryError:
+        pass  # without its date, then: to tell that memory is short must not take any
+    print(text)
 
 
 def printable(text: str) -> str:

@@ -53,6 +53,13 @@ def show(message: "str | bytes") -> str:
 
 def why(error: Exception) -> str:
     """Why a connection failed or ended."""
+    try:
+        return _why(error)
+    except MemoryError:
+        return "out of memory"
+
+
+def _why(error):
     if isinstance(error, ConnectionClosed):
         text = _code(error.code)
         return "closed with code %s%s" % (text, ": " + show(error.reason) if error.reason else "")

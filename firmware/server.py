@@ -42,7 +42,11 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
     watch = asyncio.create_task(service.watch())
     try:
         while True:
-            await _listen(settings, service, read, ssl)
+            try:
+                await _listen(settings, service, read, ssl)
+            except MemoryError:
+                log("out of memory")
+                await asyncio.sleep(_RETRY)
     finally:
         watch.cancel()
 
@@ -77,12 +81,15 @@ async def _listen(settings, service, read, ssl):
     log("listening on %s://%s:%d" % (("wss" if ssl else "ws",) + place) + settings["path"])
     log("the page is at %s://%s:%d/" % (("https" if ssl else "http",) + place))
     try:
-        while await net.hold(address, service.interval):
+        while True:
             try:
+                if not await net.hold(address, service.interval):
+                    break
                 if server.clients:
                     service.send_sample(read())
             except MemoryError:
                 log("no memory to send a value")
+                await asyncio.sleep(1)
         log("the address %s is gone" % address)
     finally:
         server.close()

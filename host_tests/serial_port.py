@@ -5,6 +5,7 @@ MicroPython.
 """
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -17,6 +18,7 @@ import tty
 from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parent / "board" / "serial_board.py"
+VM = SCRIPT.parents[2] / ".cache" / "bin" / "micropython32"  # reads a flash with no board around
 BLOCK = 4096  # bytes
 BLOCKS = 256  # 1 MiB; boards have 1.4 MiB and more
 # 128 KiB for the board's own program, and 20 for what a board has in C and flash: the stand-ins,
@@ -26,6 +28,65 @@ HEAP = {"32": "148k", "64": "296k"}  # a 64-bit object is twice as large
 PWRON, HARD, WDT, SOFT = 1, 2, 3, 5  # machine.reset_cause()
 _EXIT_OFF, _EXIT_HARD, _EXIT_SOFT, _RAW = 0, 10, 20, 1  # how board/serial_board.py ends
 _BACKLOG = 1 << 16  # bytes that wait for a reader at most; a real port has less
+
+# Reads and writes a board's flash while its power is off. Writing "" to a file removes it.
+_FLASH = """
+import sys
+sys.path.insert(0, {folder!r})
+from flash import mount
+import binascii, json, os
+with open({changes!r}) as file:
+    changes = json.load(file)
+mount({image!r}, {blocks})
+for path in changes:
+    parts = path.split("/")
+    for i in range(1, len(parts)):
+        try:
+            os.mkdir("/".join(parts[:i]))
+        except OSError:
+            pass
+    if changes[path]:
+        with open(path, "wb") as file:
+            file.write(binascii.unhexlify(changes[path]))
+    else:
+        try:
+            os.remove(path)
+        except OSError:
+            pass
+def walk(folder):
+    for entry in os.ilistdir(folder):
+        path = folder + "/" + entry[0]
+        if entry[1] & 0x4000:
+            walk(path)
+        else:
+            with open(path, "rb") as file:
+                print(path[1:], str(binascii.hexlify(file.read()), "ascii"))
+walk("")
+"""
+
+
+def flash(board, changes=None):
+    """{path: content} of the board's files after the `changes`, while it is off."""
+    file = board.image.with_suffix(".changes")
+    file.write_text(json.dumps({path: data.hex() for path, data in (changes or {}).items()}))
+    code = _FLASH.format(
+        folder=str(SCRIPT.parent),
+        image=str(board.image),
+        blocks=board.blocks,
+        changes=str(file),
+    )
+    result = subprocess.run(
+        [VM, "-X", "heapsize=2M", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert result.returncode == 0, result.stderr
+    files = {}
+    for line in result.stdout.splitlines():
+        path, _, data = line.partition(" ")
+        files[path] = bytes.fromhex(data)
+    return files
 
 
 class SerialBoard:
@@ -207,10 +268,10 @@ class SerialBoard:
         vm, self._vm = self._vm, None
         status = vm.wait()
         said = vm.stderr.read().removeprefix(b"" if self._up else b"up\n")
-        if writes := re.fullmatch(rb"writes (\d+)\n", said):
+        if writes := re.search(rb"(?m)^writes (\d+)\n\Z", said):
             self.writes = int(writes[1])
-        else:
-            self.errors += said
+            said = said[: writes.start()]
+        self.errors += said
         for pipe in (vm.stdin, vm.stdout, vm.stderr):
             pipe.close()
         return status

@@ -9,6 +9,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of them
                (micropython64, micropython32: only that one)
   websocketd   .cache/bin/websocketd
   chromium     .cache/bin/chromium, and Playwright, which drives it, in .cache/playwright
+  ip           .cache/bin/ip, of iproute2
   stubs        the MicroPython stubs for mypy, in .cache/stubs'
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -165,6 +166,21 @@ exec \"\$root/usr/lib/chromium/chromium\" \"\$@\""
         fail "Chromium does not start: see .cache/bin/chromium --version. Remove .cache/chromium and run this again."
 }
 
+# The system's own where it has one; else Debian 12's package, with its libraries beside it.
+setup_ip() {
+    local system
+    if system=$(PATH=$PATH:/usr/sbin:/sbin command -v ip); then
+        launcher ip "exec '$system' \"\$@\""
+        return
+    fi
+    [ -d "$cache/iproute2" ] || echo 'Setting up ip ...'
+    debian_unpack bookworm "$(dpkg --print-architecture)" "$cache/iproute2" \
+        iproute2 libbpf1 libbsd0 libcap2 libelf1 libmd0 libmnl0 zlib1g || exit 1
+    launcher ip "root=\${0%/*}/../iproute2
+libraries=\$(printf '%s:' \"\$root\"/lib/*-linux-gnu* \"\$root\"/usr/lib/*-linux-gnu*)
+LD_LIBRARY_PATH=\${libraries%:} exec \"\$root/bin/ip\" \"\$@\""
+}
+
 # setup_packages REQUIREMENTS FOLDER WHAT: packages beside those of .venv
 setup_packages() {
     local requirements=$1 folder=$2 wanted
@@ -181,10 +197,10 @@ setup_packages() {
     mv "$folder.new" "$folder"
 }
 
-[ $# -gt 0 ] || set -- venv micropython websocketd chromium stubs
+[ $# -gt 0 ] || set -- venv micropython websocketd chromium ip stubs
 for part; do
     case $part in
-        venv | micropython | micropython64 | micropython32 | websocketd | chromium | stubs) ;;
+        venv | micropython | micropython64 | micropython32 | websocketd | chromium | ip | stubs) ;;
         -h | --help) printf '%s\n' "$usage"; exit ;;
         *) fail "setup.sh: no such part: $part
 $usage" ;;
@@ -204,6 +220,7 @@ for part; do
         micropython64) setup_micropython 64 ;;
         micropython32) setup_micropython 32 ;;
         websocketd) setup_websocketd ;;
+        ip) setup_ip ;;
         chromium)
             setup_chromium
             setup_packages "$top/host_tests/requirements-browser.txt" "$cache/playwright" Playwright

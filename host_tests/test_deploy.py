@@ -12,71 +12,14 @@ import subprocess
 import sys
 
 import pytest
-from conftest import BIN, PATIENCE, TOP
-from serial_port import HARD, SerialBoard
+from conftest import PATIENCE, TOP
+from serial_port import HARD, VM, SerialBoard, flash
 
 DEPLOY = TOP / "deploy.sh"
-VM = BIN / "micropython32"
 LIST = "firmware/installed.txt"
 
 # A client that nobody answers: a board that needs no free port.
 CLIENT = {"role": "client", "url": "ws://127.0.0.1:9/", "hostname": "quiet"}
-
-# Reads and writes a board's flash while its power is off. Writing "" to a file removes it.
-FLASH = """
-import sys
-sys.path.insert(0, {folder!r})
-from flash import mount
-import binascii, json, os
-with open({changes!r}) as file:
-    changes = json.load(file)
-mount({image!r}, {blocks})
-for path in changes:
-    parts = path.split("/")
-    for i in range(1, len(parts)):
-        try:
-            os.mkdir("/".join(parts[:i]))
-        except OSError:
-            pass
-    if changes[path]:
-        with open(path, "wb") as file:
-            file.write(binascii.unhexlify(changes[path]))
-    else:
-        try:
-            os.remove(path)
-        except OSError:
-            pass
-def walk(folder):
-    for entry in os.ilistdir(folder):
-        path = folder + "/" + entry[0]
-        if entry[1] & 0x4000:
-            walk(path)
-        else:
-            with open(path, "rb") as file:
-                print(path[1:], str(binascii.hexlify(file.read()), "ascii"))
-walk("")
-"""
-
-
-def flash(board, changes=None):
-    """{path: content} of the board's files after the `changes`, while it is off."""
-    file = board.image.with_suffix(".changes")
-    file.write_text(json.dumps({path: data.hex() for path, data in (changes or {}).items()}))
-    code = FLASH.format(
-        folder=str(TOP / "host_tests" / "board"),
-        image=str(board.image),
-        blocks=board.blocks,
-        changes=str(file),
-    )
-    result = subprocess.run(
-        [VM, "-X", "heapsize=2M", "-c", code], capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert result.returncode == 0, result.stderr
-    files = {}
-    for line in result.stdout.splitlines():
-        path, _, data = line.partition(" ")
-        files[path] = bytes.fromhex(data)
-    return files
 
 
 def program():

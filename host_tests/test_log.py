@@ -3,8 +3,26 @@
 import re
 
 import pytest
+from conftest import INTERPRETERS
 
 from firmware import log
+
+# Takes the whole heap, then tells of it.
+SHORT = """
+from firmware.log import log
+from firmware.peer import why
+error = OSError(5)
+taken = None
+size = 4096
+while size >= 16:
+    try:
+        while True:
+            taken = [taken, bytearray(size)]
+    except MemoryError:
+        size //= 2
+log("still told")
+log(why(error))
+"""
 
 
 def test_a_line_is_dated_with_the_seconds_since_the_start(interpreter):
@@ -24,6 +42,11 @@ def test_the_clock_of_a_board_wraps_and_the_date_goes_on(monkeypatch, capsys):
         now[0] += day + 10
         log.log("here")
     assert capsys.readouterr().out.splitlines()[-1] == f"[{31 * 24 * 3600}.3] here"
+
+
+def test_a_heap_that_is_full_is_told():
+    result = INTERPRETERS["micropython32"].run("-c", SHORT)
+    assert (result.stdout, result.stderr) == ("still told\nout of memory\n", "")
 
 
 @pytest.mark.parametrize(

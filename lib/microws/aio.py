@@ -308,8 +308,8 @@ class WebSocket(Waiting, Connection):
             await _within(self._closing(), self._close_timeout)
             if not self._receiving:
                 await self._finish()
-        except (OSError, WebSocketError):
-            pass  # the peer is gone, which ends it as well
+        except (MemoryError, OSError, WebSocketError):
+            pass  # the peer is gone, or no memory is left to wait for it: it ends as well
         finally:
             self._shut()
 

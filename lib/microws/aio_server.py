@@ -268,8 +268,8 @@ class Server(Waiting):
         ws = None
         code = 1000
         task = asyncio.current_task()
-        self._opening.add(task)
         try:
+            self._opening.add(task)
             protocol = self._new_protocol()
             ws = Client(protocol, self._close_timeout, sock)
             try:
@@ -290,6 +290,8 @@ class Server(Waiting):
             code = 1000
         except WebSocketError:
             code = 1000  # the peer's doing, or the handler let its own mistake in a call pass
+        except MemoryError:
+            pass  # it ends this connection and nothing else
         except KeyboardInterrupt:
             code = 1001  # on MicroPython it strikes whichever task runs
             raise
@@ -300,9 +302,11 @@ class Server(Waiting):
                 else:
                     self.clients.discard(ws)
                     await ws.close(code)
+            except MemoryError:
+                pass  # not even enough to close it well
             finally:
                 if ws is not None:
-                    ws._shut()  # also where there was no memory to close it well
+                    ws._shut()
                 self._opening.discard(task)
                 self._tasks.discard(task)
                 if not self._tasks:
