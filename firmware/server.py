@@ -78,6 +78,8 @@ async def _listen(settings, service, read, ssl):
     log("the page is at %s://%s:%d/" % (("https" if ssl else "http",) + place))
     try:
         while await net.hold(address, service.interval):
+            if not server.is_serving():
+                raise RuntimeError("the server takes no clients any more")
             try:
                 if server.clients:
                     service.send_sample(read())
