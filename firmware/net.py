@@ -125,12 +125,17 @@ async def hold(held: str, seconds: float) -> bool:
     """
     while True:
         feed()
-        if address() != held:
-            return False
-        if seconds <= 0:
-            return True
-        await asyncio.sleep(min(seconds, _HOLD_EVERY))
-        seconds -= _HOLD_EVERY
+        pause: float = _HOLD_EVERY
+        try:
+            if address() != held:
+                return False
+            if seconds <= 0:
+                return True
+            pause = min(seconds, _HOLD_EVERY)
+            seconds -= _HOLD_EVERY
+        except MemoryError:
+            pass  # a moment later there may be some: no reason to end connections
+        await asyncio.sleep(pause)
 
 
 def feed() -> None:
