@@ -170,6 +170,7 @@ class Protocol:
         if self.close_code is None:
             self.close_code = 1006
         self._target = self.data = self._head = self._collected = self._inflater = None
+        self._direct = False
         return _ENDED
 
     # Receiving
@@ -281,10 +282,18 @@ class Protocol:
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""
-        empty = self._rx_start == self._rx_end and self._left < 0
-        if empty and self.state == _OPEN and self._inflater is None:
+        if (
+            self._rx_start == self._rx_end
+            and self._left < 0
+            and self.state == _OPEN
+            and self._inflater is None
+        ):
             return _NOTHING  # each time before a message is waited for: to be told soon
         try:
+            if self._direct:
+                event = self._payload()
+                if event != _GO_ON:
+                    return event
             return self._parse()
         except MemoryError:
             return self.no_memory()
