@@ -27,6 +27,8 @@ def answer(request):
     if path == "/look":
         seen = [request.method, path, request.headers["x-one"], request.headers["x-two"]]
         return 200, (("Content-Type", "application/json"),), json.dumps(seen).encode()
+    if path == "/mistake":
+        raise ZeroDivisionError("on purpose")
     if path == "/pieces":
         return 200, (), pieces()
     if path.startswith("/secret") and request.headers.get("authorization") != "Bearer me":
@@ -138,6 +140,19 @@ def test_the_hook_decides_about_the_upgrade(serving):
     assert refused.value.response.headers["WWW-Authenticate"] == "Bearer"
     server.wait_for("refused /secret?x=1 401")
     with server.connect("/secret", additional_headers={"Authorization": "Bearer me"}) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def test_a_mistake_in_the_hook_is_told_to_both_sides(serving):
+    server = serving()
+    response, body = server.get("/mistake")
+    assert (response.status, body) == (500, b"internal error\n")
+    server.wait_for("on purpose")
+    with pytest.raises(InvalidStatus) as refused:
+        server.connect("/mistake")
+    assert refused.value.response.status_code == 500
+    with server.connect() as client:
         client.send("hello")
         assert client.recv() == "hello"
 

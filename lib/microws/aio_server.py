@@ -4,7 +4,7 @@ import asyncio
 
 from ._compat import READ, const, local_port
 from .aio import Waiting, WebSocket
-from .errors import WebSocketError
+from .errors import HandshakeError, WebSocketError
 from .frames import put_header
 from .protocol import Protocol
 from .transport import listening_socket, new_extension
@@ -282,6 +282,13 @@ class Server(Waiting):
                 await ws._finish()
                 if self._on_refused:
                     self._on_refused(ws, error)
+                return
+            except Exception as error:
+                # The hook's own: its client is told, and the program, by asyncio.
+                protocol.refuse(HandshakeError("internal error", 500))
+                await ws._finish()
+                context = {"message": "process_request", "exception": error, "future": task}
+                asyncio.get_event_loop().call_exception_handler(context)
                 return
             finally:
                 self._admitted.discard(protocol.handshake)

@@ -303,7 +303,7 @@ class Protocol:
         # First what the message took is given back, for the Close frame needs a little.
         self._target = self.data = self._head = self._collected = self._inflater = None
         if self.state == _CONNECTING:
-            return self._refuse(HandshakeError("out of memory", 0 if self.client else 503))
+            return self.refuse(HandshakeError("out of memory", 0 if self.client else 503))
         return self.fail(1009, "no memory for the message")
 
     def _parse(self) -> int:
@@ -580,7 +580,7 @@ class Protocol:
                 return _NOTHING
             response = self.handshake.respond(memoryview(head)[:-4])
         except HandshakeError as error:
-            return self._refuse(error)
+            return self.refuse(error)
         self._extension = self.handshake.extension
         if response:
             self.queue(response)
@@ -590,8 +590,8 @@ class Protocol:
         self.state = _OPEN
         return _OPENED
 
-    def _refuse(self, error: HandshakeError) -> int:
-        """The handshake has failed; a server says so."""
+    def refuse(self, error: HandshakeError) -> int:
+        """Fail the opening handshake; a server says so with the HTTP status of ``error``."""
         self.error = error
         if not self.client:
             head, self.body = self.handshake.refuse(error)
