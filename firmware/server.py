@@ -160,6 +160,8 @@ class _Service:
         """A client that got no WebSocket; most of them wanted none."""
         if isinstance(error, (MemoryError, Timeout)):
             reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
+        elif isinstance(error, OSError) and "SSL" in str(error):
+            reason = "no TLS: " + why(error)  # it may be who does not trust this board
         elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
             return  # it left by itself, has what it wanted, or was told of already
         elif error.status == 404:

@@ -187,6 +187,10 @@ def test_the_server_role_over_tls(board, files):
                     pass
             except ConnectionResetError:
                 pass
+            process.wait_for("refused, no TLS: ")
+            with pytest.raises(ssl.SSLCertVerificationError):
+                connect(f"wss://127.0.0.1:{port}/", ssl=ssl.create_default_context())
+            process.wait_for("refused, no TLS: ")
             assert first.recv().startswith("pin0:")
             with connect(f"wss://127.0.0.1:{port}/", ssl=context) as second:
                 assert second.recv().startswith("pin0:")
