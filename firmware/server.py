@@ -85,6 +85,8 @@ async def _listen(settings, service, read, ssl):
             try:
                 if not await net.hold(address, service.interval):
                     break
+                if not server.is_serving():
+                    raise RuntimeError("the server takes no clients any more")
                 if server.clients:
                     service.send_sample(read())
             except MemoryError:

@@ -260,7 +260,12 @@ def test_it_ends_with_a_hard_reset(board, start):
 
 def test_only_what_changed_is_sent_and_what_is_stale_goes(board):
     listed = "\n".join([*program(), LIST, "firmware/old.py", "lib/microws/old/deep.py"]) + "\n"
-    foreign = {"notes.txt": b"mine", "lib/other.py": b"x = 1", "data/a.bin": bytes(range(256))}
+    foreign = {
+        "notes.txt": b"mine",
+        "crash.txt": b"mine, too",
+        "lib/other.py": b"x = 1",
+        "data/a.bin": bytes(range(256)),
+    }
     one = board(
         {
             LIST: listed.encode(),

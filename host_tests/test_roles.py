@@ -174,6 +174,29 @@ def test_the_server_role_moves_with_its_address(interpreter):
     ]
 
 
+def test_the_server_role_does_not_stay_deaf(interpreter):
+    code = """
+import asyncio
+from firmware import config, net, server
+real = server.serve
+async def serve(*args, **options):
+    made = await real(*args, **options)
+    made._accepting.cancel()
+    return made
+server.serve = serve
+settings = dict(config.DEFAULTS)
+settings["port"] = %d
+settings["sample_interval"] = 0.05
+try:
+    asyncio.run(server.run(settings, int))
+except RuntimeError as error:
+    print("left with", error)
+"""
+    env = environment(virtual.START.parent)
+    result = interpreter.run("-c", code % virtual.choose_port(0), env=env)
+    assert result.stdout.splitlines()[-1] == "left with the server takes no clients any more"
+
+
 def test_the_server_role_waits_for_a_port_that_is_taken(interpreter):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

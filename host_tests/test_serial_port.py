@@ -7,7 +7,7 @@ import pytest
 from conftest import BIN, PATIENCE
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
-from serial_port import HARD, PWRON, SOFT, SerialBoard
+from serial_port import HARD, PWRON, SOFT, WDT, SerialBoard
 
 
 @pytest.fixture
@@ -125,6 +125,17 @@ def test_each_reset_runs_what_it_runs_on_a_board(board):
         assert said.startswith(b"OK\r\nMPY: soft reboot\r\nboot %d\r\n" % SOFT)
         assert b"main" not in said
         assert terminal.eval("'kept' in globals()") is False
+
+
+def test_a_watchdog_that_nobody_feeds_resets_the_board(board):
+    with Terminal(board) as terminal:
+        terminal.enter_raw_repl()
+        tell = b"import machine; print('boot', machine.reset_cause())"
+        terminal.fs_writefile("boot.py", tell)
+        terminal.exec_raw_no_follow("import machine; machine.WDT(timeout=1000)\nwhile True: pass")
+        terminal.wait_for(b"boot %d\r\n" % WDT)
+        terminal.wait_for(b">>> ")
+    assert board.resets == [PWRON, SOFT, WDT]
 
 
 def test_the_flash_outlives_the_power_and_is_full_at_its_end(serial_board):

@@ -188,6 +188,14 @@ def test_a_silent_client_is_refused_in_time(serving):
         server.wait_for("refused Timeout")
 
 
+def test_a_server_that_closes_does_not_wait_for_a_silent_client(serving):
+    server = serving(handshake_timeout=3600)
+    with rude.raw(server.port) as silent, server.connect() as client:
+        client.send("end")
+        server.wait_for("over 0")
+        assert silent.recv(1) == b""
+
+
 def test_a_client_that_resets_while_it_is_closed_leaves_nothing(serving):
     server = serving(max_clients=50)
     for _ in range(100):

@@ -256,17 +256,6 @@ async def server_that_closes_while_handlers_do_not_receive():
     await server.wait_closed()
 
 
-async def server_that_closes_while_a_client_says_nothing():
-    server = await aio.serve(echo, "127.0.0.1", PORT, handshake_timeout=60)
-    reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
-    while not server._opening:
-        await asyncio.sleep(0)
-    server.close()
-    await server.wait_closed()
-    expect(await reader.read(1), b"")
-    writer.close()
-
-
 async def one_message_too_big_harms_one_connection():
     async with await aio.serve(echo, "127.0.0.1", PORT, max_size=1000):
         one = await connect()
@@ -308,7 +297,6 @@ async def run():
         handler_that_raises,
         server_that_closes,
         server_that_closes_while_handlers_do_not_receive,
-        server_that_closes_while_a_client_says_nothing,
         one_message_too_big_harms_one_connection,
         two_tasks_cannot_receive,
     ):

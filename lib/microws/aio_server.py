@@ -201,6 +201,10 @@ class Server(Waiting):
             count += ws._post(frame, self._max_backlog)
         return count
 
+    def is_serving(self) -> bool:
+        """Whether clients are still accepted."""
+        return self._sock is not None and not self._accepting.done()
+
     def close(self) -> None:
         """Stop listening and close the connections with 1001 (going away)."""
         if self._sock is None:
