@@ -205,13 +205,14 @@ class Board(Log, virtual.Board):
     def _read(self, process):
         for line in process.stdout:
             self.say(line.rstrip("\n"))
-        if process.wait() == HARD_RESET and not self._off:
+        status = process.wait()
+        if status == HARD_RESET and not self._off:
             self.resets += 1
             self.say("(hard reset)")
             self.power_on(HARD)
         elif not self._off:
             self._off = True
-            self.say("(the program has ended)")
+            self.say(f"(the program has ended with status {status})")
         process.stdout.close()
 
     def power_off(self):

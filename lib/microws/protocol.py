@@ -44,6 +44,8 @@ _VIEW = const(4096)  # worth a memoryview to read straight to the middle of a de
 _GO_ON = const(-1)
 
 _BUFFERS: "Any" = (bytearray, memoryview)
+_EMPTY = bytearray()
+_EMPTY_VIEW = memoryview(_EMPTY)
 NO_BUFFER = "a buffer must be a bytearray or a memoryview of bytes"
 
 
@@ -153,10 +155,14 @@ class Protocol:
 
     def abort(self) -> None:
         """The connection is lost: nothing more will be read or written."""
-        self.buffer_updated(0)
+        # First, for the end may need a little of it. Whoever holds on to this holds no buffers.
+        self._rx = self.tx = _EMPTY
+        self.view = _EMPTY_VIEW
         self.mute()
-        self._rx = self.tx = bytearray()  # whoever holds on to this holds no buffers
-        self.view = memoryview(self._rx)
+        try:
+            self.buffer_updated(0)
+        except MemoryError:
+            self.state = _CLOSED  # without its code: the socket is still to be closed
 
     def mute(self) -> None:
         """The network takes nothing more; what has come, and a Close among it, still counts."""
