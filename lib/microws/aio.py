@@ -386,16 +386,16 @@ class WebSocket(Waiting, Connection):
                         n = self._sock.readinto(p.get_buffer(), p.read_size)
                         more = False  # between two reads the other tasks have their turn
                     while n is None:
-                        try:
-                            await self._queue(0)
-                        except asyncio.CancelledError:
-                            if not self._is_woken(0):
-                                raise
+                        await self._queue(0)
                         self._waiting[0] = None
                         if self._sock is None:
                             break  # another task closed it: the next event is _ENDED
                         n = self._sock.readinto(p.get_buffer(), p.read_size)
                         more = n == p.read_size
+                except asyncio.CancelledError:
+                    if not self._is_woken(0):
+                        raise
+                    self._waiting[0] = n = None
                 except OSError:
                     n = 0  # a reset ends the stream as well
                 if n is not None:
