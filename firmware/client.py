@@ -25,6 +25,7 @@ _SHORTEST_WAIT = 0.1
 _FIRST_BOUND = 1
 _LAST_BOUND = 60
 _HELD = 30  # seconds after which a connection was a good one
+_STARVED = 10  # times
 _SILENT = 300  # seconds without an answer from anybody, then the interface goes down and up
 
 
@@ -44,13 +45,18 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
     known: list = []
     bound = _FIRST_BOUND
     answered = uptime()
+    starved = 0
     while True:
+        if starved == _STARVED:
+            # The heap is in pieces: nothing but a reset makes it whole.
+            raise RuntimeError("no memory for a connection %d times in a row" % starved)
         try:
             before = uptime()
             address = await net.wait_for_address(settings)
             answered += uptime() - before
             session = _Session(settings, known, verifier)
             await session.live(address, outbox.send_all if outbox else _samples(read, interval))
+            starved = starved + 1 if session.starved else 0
             if session.answered:
                 answered = uptime()
             elif uptime() - answered >= _SILENT:
@@ -65,6 +71,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
             log("trying again in %.1f s" % pause)
             await net.hold(address, pause)
         except MemoryError:
+            starved += 1
             log("out of memory")
             await asyncio.sleep(1)
 
@@ -90,7 +97,7 @@ class _Session:
     """One connection from its first packet to its last; its state is thrown away with it.
 
     `known` holds the server's addresses for the next one. `answered`: somebody did, if only to
-    refuse. `held` is how long it was open, in seconds.
+    refuse. `starved`: there was no memory for it. `held` is how long it was open, in seconds.
     """
 
     def __init__(self, settings, known, verifier):
@@ -101,6 +108,7 @@ class _Session:
         self._ws: Any = None
         self._sending = None  # when the message that is on its way began
         self.answered = False
+        self.starved = False
         self.held = 0
 
     async def live(self, address, send_all):
@@ -142,6 +150,7 @@ class _Session:
         except (MemoryError, OSError, WebSocketError) as error:
             refused = isinstance(error, OSError) and error.errno in (ECONNREFUSED, ECONNRESET)
             distrust = verifier and verifier.distrust(error)
+            self.starved = isinstance(error, MemoryError) and not tasks
             self.answered = refused or distrust or isinstance(error, WebSocketError)
             log(distrust or why(error))
             if url == config.DEFAULTS["url"]:

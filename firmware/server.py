@@ -29,6 +29,7 @@ _PROBE = 5  # messages after which it is asked whether it still takes what is se
 _SEND_TIMEOUT = 10  # seconds
 _REFUSALS = 5  # lines a second; the serial log takes its time from everybody
 _PING_LIMIT = 32  # characters
+_STARVED = 600  # seconds without memory for a single client
 
 
 async def run(settings: dict, read: "Callable[[], int]") -> None:
@@ -87,6 +88,8 @@ async def _listen(settings, service, read, ssl):
                     break
                 if not server.is_serving():
                     raise RuntimeError("the server takes no clients any more")
+                if service.is_starved:
+                    raise RuntimeError("no memory for a single client in %d s" % _STARVED)
                 if server.clients:
                     service.send_sample(read())
             except MemoryError:
@@ -115,6 +118,8 @@ class _Service:
         self._clients: dict = {}
         self._counters = Counters()
         self._refusals = 0  # in this second
+        self._starved_since: Any = None
+        self.is_starved = False
         self._chat: Any = None
         if settings["chat"]:
             from firmware import chat
@@ -158,6 +163,13 @@ class _Service:
 
     def refused(self, ws, error):
         """A client that got no WebSocket; most of them wanted none."""
+        if not isinstance(error, MemoryError) or self._clients:
+            self._starved_since = None
+        elif self._starved_since is None:
+            self._starved_since = uptime()
+        else:
+            # The heap is in pieces: nothing but a reset makes it whole.
+            self.is_starved = uptime() - self._starved_since >= _STARVED
         if isinstance(error, (MemoryError, Timeout)):
             reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
         elif isinstance(error, OSError) and "SSL" in str(error):
@@ -200,6 +212,7 @@ class _Service:
         if path != self._settings["path"]:
             await self._tell_metrics(ws)
             return
+        self._starved_since = None
         client = _Client("client %d" % self._counters.add("clients_ever"))
         self._clients[ws] = client
         name = self._chat.name_of(query) if self._chat else ""

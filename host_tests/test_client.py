@@ -184,6 +184,24 @@ run("ws://board.example/", [lambda: later(299), lambda: later(1), lambda: later(
     ]
 
 
+def test_a_heap_in_pieces_is_made_whole_by_a_reset(lines):
+    code = f"""
+class Names:
+    SOCK_STREAM = socket.SOCK_STREAM
+    def getaddrinfo(self, *name):
+        if answers.pop(0):
+            return socket.getaddrinfo(*name)
+        raise MemoryError
+client.socket = Names()
+answers = [0] * 9 + [1] + [0] * 10  # one that reaches a port, if only a closed one, in between
+try:
+    run("ws://127.0.0.1:{closed_port()}/", [int] * 30)
+except RuntimeError as error:
+    print(len(answers), error)
+"""
+    assert lines(code)[-1] == "0 no memory for a connection 10 times in a row"
+
+
 def test_a_server_that_refuses_is_an_answer(lines):
     code = f"""
 net.log = log

@@ -197,6 +197,42 @@ except RuntimeError as error:
     assert result.stdout.splitlines()[-1] == "left with the server takes no clients any more"
 
 
+def test_a_heap_in_pieces_is_made_whole_by_a_reset(interpreter):
+    code = """
+import asyncio
+from firmware import config, net, server
+class Client:
+    remote_address = "10.0.0.1:2"
+seconds = 0
+server.uptime = lambda: seconds
+real = server.serve
+async def serve(*args, on_refused, **options):
+    asyncio.create_task(refuse(on_refused))
+    return await real(*args, on_refused=on_refused, **options)
+async def refuse(on_refused):
+    global seconds
+    short = MemoryError()
+    for error, later in (short, 599), (short, 1), (OSError(), 0), (short, 600):
+        on_refused(Client(), error)
+        await asyncio.sleep(0.2)
+        seconds += later
+    print("one more")
+    on_refused(Client(), short)
+server.serve = serve
+settings = dict(config.DEFAULTS)
+settings["port"] = %d
+settings["sample_interval"] = 0.05
+try:
+    asyncio.run(server.run(settings, int))
+except RuntimeError as error:
+    print("left with", error)
+"""
+    env = environment(virtual.START.parent)
+    result = interpreter.run("-c", code % virtual.choose_port(0), env=env)
+    assert result.stdout.splitlines()[-1] == "left with no memory for a single client in 600 s"
+    assert "one more" in result.stdout
+
+
 def test_the_server_role_waits_for_a_port_that_is_taken(interpreter):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
