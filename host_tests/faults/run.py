@@ -4,11 +4,8 @@ Started by run.sh, which sets up what this needs.
 """
 
 import argparse
-import contextlib
 import random
-import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -95,34 +92,28 @@ def arguments():
     parser.add_argument(
         "--lines", type=int, default=15, metavar="N", help="of the log where something failed"
     )
-    args = parser.parse_args()
+    folder = Path(sys.argv.pop(1))  # for what is needed meanwhile
+    args = parser.parse_args(namespace=argparse.Namespace(folder=folder))
     return args, chosen_cases(parser, args)
 
 
 def run(cases, args):
     """Play them, several at a time; a row of the table for each."""
-    with (
-        tempfile.TemporaryDirectory(prefix="microws-") as folder,
-        ThreadPoolExecutor(JOBS) as pool,
-    ):
-        futures = []
-        for number, case in enumerate(cases):
-            own = Path(folder) / str(number)
-            own.mkdir()
-            futures.append((own, case, pool.submit(play, number, case, own, args.quick)))
-        try:
-            for own, case, future in futures:
-                told, good = future.result()
-                mark = "ok" if good else "FAILED"
-                print(f"{case.fault}, {case.role}: {told}: {mark}", flush=True)
-                if not good:
-                    log = (own / "log").read_text(encoding="utf-8").splitlines()
-                    for line in log[-args.lines :]:
-                        print("    " + line[:110], flush=True)
-                yield case.fault, case.role, case.must, told.splitlines()[-1], mark
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(JOBS)
+    futures = []
+    for number, case in enumerate(cases):
+        own = args.folder / str(number)
+        own.mkdir()
+        futures.append((own, case, pool.submit(play, number, case, own, args.quick)))
+    for own, case, future in futures:
+        told, good = future.result()
+        mark = "ok" if good else "FAILED"
+        print(f"{case.fault}, {case.role}: {told}: {mark}", flush=True)
+        if not good:
+            log = (own / "log").read_text(encoding="utf-8").splitlines()
+            for line in log[-args.lines :]:
+                print("    " + line[:110], flush=True)
+        yield case.fault, case.role, case.must, told.splitlines()[-1], mark
 
 
 def main():
@@ -140,8 +131,4 @@ def main():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(main())
-    print("Interrupted.", file=sys.stderr)
-    sys.exit(130)
+    sys.exit(main())

@@ -6,11 +6,15 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 "$top/host_tests/setup.sh" venv micropython32 ip
 
-# Who is not root is it in a user namespace of its own.
-spaces=(--net --mount)
+# Whatever is started ends with its namespace. Who is not root is it in one of users.
+spaces=(--net --mount --pid --fork --kill-child --mount-proc)
 [ "$(id -u)" = 0 ] || spaces+=(--user --map-root-user)
 if ! unshare "${spaces[@]}" true; then
-    echo 'This system gives no network namespaces. Run this as root, or allow user namespaces.' >&2
+    echo 'This system gives no namespaces. Run this as root, or allow user namespaces.' >&2
     exit 1
 fi
-exec unshare "${spaces[@]}" "$top/.venv/bin/python" "$top/host_tests/faults/run.py" "$@"
+folder=$(mktemp -d -t microws-XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+unshare "${spaces[@]}" "$top/.venv/bin/python" "$top/host_tests/faults/run.py" "$folder" "$@" &
+trap '{ kill -KILL $!; wait; } 2>/dev/null; echo Interrupted.; exit 130' INT TERM HUP
+wait $!

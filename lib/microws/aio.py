@@ -157,6 +157,7 @@ class WebSocket(Waiting, Connection):
         self._event = _NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._heard: Any = 0  # when the last byte came, or somebody began to receive
+        self._asked: Any = None  # what _heard was at the last Ping of the keepalive
         self._keepalive_timeout: float | None = None
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
@@ -429,10 +430,16 @@ class WebSocket(Waiting, Connection):
         if not self._receiving:
             return
         p = self._protocol
-        silence = ticks_diff(ticks_ms(), self._heard)
-        if silence >= 3 * period_ms:
+        heard = self._heard
+        silence = ticks_diff(ticks_ms(), heard)
+        if silence < period_ms:
+            return
+        if silence >= 3 * period_ms and self._asked == heard:
             self._shut()
-        elif silence >= period_ms and p.state == _OPEN and not p.data_to_send():
+            return
+        # Whoever was not asked yet may have spoken while this program itself stood still.
+        self._asked = heard
+        if p.state == _OPEN and not p.data_to_send():
             p.ping()
             try:
                 self._write()
