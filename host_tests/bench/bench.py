@@ -23,15 +23,17 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 CACHE = TOP / ".cache" / "bench"
 BIN = TOP / ".cache" / "bin"
+# What stands between these in a README is made here.
+MARKS = ("<!-- made by host_tests/bench/run.sh -->", "<!-- made until here -->")
 INTERPRETERS = ("micropython32", "micropython64", "cpython")
 # A board's heap, as small as every contender fits in. In the 1 MiB that MicroPython takes on a
 # computer what is measured is its allocator: from the first free block on it walks over all that
 # was used since the last collection, for every object of more than one block.
-BOARD = "192k"
+BOARD = 192  # KiB, twice that on 64 bits
 # Many clients and large messages do not fit in that, nor do connections that come in a burst.
-LARGE = "1m"
+LARGE = 1024
 # Heap is counted with the collector off, so there must be room for all that a peer throws away.
-COUNTING = "64m"
+COUNTING = 65536
 
 PEERS = ("peer_microdot", "peer_chumicro", "peer_uhttp")
 SERVERS = (
@@ -116,7 +118,9 @@ def command(interpreter: str, case: Case, heap: bool) -> list[str]:
         return [sys.executable, "-B"]
     large = case.clients > 8 or case.size > 4096 or case.work == "handshake"
     size = COUNTING if heap else LARGE if large else BOARD
-    return [str(BIN / interpreter), "-X", f"heapsize={size}"]
+    if interpreter == "micropython64":
+        size *= 2
+    return [str(BIN / interpreter), "-X", f"heapsize={size}k"]
 
 
 def environment() -> dict[str, str]:
@@ -236,23 +240,29 @@ def compile_library(arch: str) -> dict[str, int]:
 
 
 def footprint(interpreter: str) -> dict[str, int]:
-    """Bytes of heap after the import of the compiled library, and with one client connected."""
+    """Bytes of heap that each compiled module takes, and all with one client connected."""
     arch = {"micropython32": "x86", "micropython64": "x64"}[interpreter]
     compile_library(arch)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         program = HERE / "vm" / "footprint.py"
-        with subprocess.Popen(
+        process = subprocess.Popen(
             [BIN / interpreter, program, str(listener.getsockname()[1])],
             env={"MICROPYPATH": f".frozen:{CACHE / arch}"},
             stdout=subprocess.PIPE,
             text=True,
-        ) as process:
-            sock = listener.accept()[0]
+        )
+        with process, listener.accept()[0] as sock:
             peer.open_server(sock)
-            imported, connected = process.stdout.readline().split()
-            sock.close()
-    return {"imported": int(imported), "connected": int(connected)}
+            lines = [line.split() for line in process.stdout]
+    return {name: int(size) for name, size in lines}
+
+
+def replace_table(path: Path, table: str) -> None:
+    """Put ``table`` into the one place that a README keeps for it."""
+    text = path.read_text()
+    start = text.index(MARKS[0]) + len(MARKS[0])
+    path.write_text(text[:start] + "\n" + table + "\n" + text[text.index(MARKS[1]) :])
 
 
 def has(interpreter: str, contender: str) -> bool:
@@ -327,7 +337,7 @@ def main() -> int:
         if sys.stderr.isatty():
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
-    results = run(interpreters, chosen, rounds, 0.06 if arguments.quick else 0.25, progress)
+    results = run(interpreters, chosen, rounds, 0.06 if arguments.quick else 0.12, progress)
     sizes = compile_library("xtensawin")
     heap = {name: footprint(name) for name in interpreters if name != "cpython"}
     progress("")
@@ -346,6 +356,9 @@ def main() -> int:
         return 0
     goals = report.goals(results, sizes, heap)
     print(report.goals_table(goals))
+    if whole:
+        replace_table(TOP / "README.md", report.goals_markdown(goals))
+        replace_table(HERE / "README.md", report.modules_markdown(sizes, heap[report.GOALS_ON]))
     return int(arguments.goals and not all(goal.met for goal in goals))
 
 

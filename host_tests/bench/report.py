@@ -22,6 +22,8 @@ NAMES = {
 NOT_ON_BOARD = ("_cpython", "_portable")
 APART = ("aio", "aio_server", "permessage_deflate")
 SERVER_ONLY = ("listener", "upgrade")
+# What loading one of them brings with it.
+LOADED_TOGETHER = {"microws": ("__init__", "errors"), "_compat": ("_compat", "_viper")}
 COLOURS = {"ours": "#d9480f", "limit": "#868e96", "peer": "#74a7d6"}
 
 
@@ -185,6 +187,34 @@ def goals_table(found: list) -> str:
     for goal in found:
         met = "met   " if goal.met else "MISSED"
         lines.append(f"  {met} {goal.text:62}{goal.wanted:>19}{goal.figure:>14}")
+    return "\n".join(lines)
+
+
+def goals_markdown(found: list) -> str:
+    lines = ["| | goal | measured | |", "|---|---|---|---|"]
+    for goal in found:
+        mark = "met" if goal.met else "**missed**"
+        lines.append(f"| {goal.text} | {goal.wanted} | {goal.figure.strip()} | {mark} |")
+    return "\n".join(lines)
+
+
+def modules_markdown(sizes: dict, heap: dict) -> str:
+    """What each module takes: its .mpy file, and heap once it is loaded from that."""
+    lines = ["| module | `.mpy`, bytes | heap, bytes |", "|---|--:|--:|"]
+    client = 0
+    for name, taken in heap.items():
+        if name == "connected":
+            lines.append(f"| one client connected | | {taken - client:,} |")
+            totals = mpy_totals(sizes)["client only"]
+            lines.append(f"| **so far, a client** | **{totals:,}** | **{taken:,}** |")
+            continue
+        client += taken
+        files = LOADED_TOGETHER.get(name, (name,))
+        size = sum(sizes[file] for file in files)
+        modules = ", ".join(f"`{file}`" for file in files)
+        lines.append(f"| {modules} | {size:,} | {taken:,} |")
+    for name, total in mpy_totals(sizes).items():
+        lines.append(f"| {name} | {total:,} | |")
     return "\n".join(lines)
 
 
