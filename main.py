@@ -95,15 +95,20 @@ def start(settings: dict) -> None:
     for name in ("boards", "check", "check_trust", "crash"):
         if sys.modules.pop("firmware." + name, None):
             delattr(sys.modules["firmware"], name)
-    # Only this role, for the other would take memory. And one module after the other, for what
-    # loading leaves behind would cut a small heap into pieces.
+    run = load(role)
+    import microws
+
+    log("microws %s loaded" % microws.__version__)
+    asyncio.run(live(run(settings, sampler(settings["sample_pin"]))))
+
+
+def load(role: str) -> "Callable":
+    """The role's `run()`. The other role is not loaded, for it would take memory."""
+    # One module after the other: what loading leaves behind would cut a small heap into pieces.
     gc.collect()
     for name in ("protocol", "handshake", "transport", "aio"):
         __import__("microws." + name)
         gc.collect()
-    import microws
-
-    log("microws %s loaded" % microws.__version__)
     if role == "server":
         from firmware.server import run
     else:
@@ -112,7 +117,7 @@ def start(settings: dict) -> None:
     if hasattr(gc, "threshold"):
         # Early, lest what lives long comes to lie amid garbage up to the heap's end.
         gc.threshold(gc.mem_free() // 4)
-    asyncio.run(live(run(settings, sampler(settings["sample_pin"]))))
+    return run
 
 
 async def live(role: "Any") -> None:

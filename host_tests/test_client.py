@@ -14,7 +14,8 @@ from websockets.utils import accept_key
 # The role with a clock and a die of the test's, and pauses that take no time. `script` are
 # functions called one by one at the pauses after a session; the role ends with the last.
 BEGIN = """
-import asyncio, socket
+import asyncio, main, socket
+main.load("client")
 from firmware import client, config, net
 
 clock = [0]

@@ -23,8 +23,8 @@ BOARDS = {
 
 # The server role by itself; what happens to its board follows from what it says.
 SERVER = """
-import asyncio, gc, microws, network
-gc.collect()
+import asyncio, main, network
+main.load("server")
 from firmware import config, net, server
 settings = dict(config.DEFAULTS)
 settings["port"] = {port}
@@ -176,7 +176,8 @@ def test_the_server_role_moves_with_its_address(interpreter):
 
 def test_the_server_role_does_not_stay_deaf(interpreter):
     code = """
-import asyncio
+import asyncio, main
+main.load("server")
 from firmware import config, net, server
 real = server.serve
 async def serve(*args, **options):
@@ -199,7 +200,8 @@ except RuntimeError as error:
 
 def test_a_heap_in_pieces_is_made_whole_by_a_reset(interpreter):
     code = """
-import asyncio
+import asyncio, main
+main.load("server")
 from firmware import config, net, server
 class Client:
     remote_address = "10.0.0.1:2"
