@@ -116,7 +116,8 @@ class Soak:
     # What is left at the end
 
     def _measure(self):
-        """Heap and sockets of the board with one connection and nothing else."""
+        """Heap and sockets of the board with one fresh connection and nothing else."""
+        self.drop()
         self.working()
         time.sleep(QUIET)
         self.working()
