@@ -921,3 +921,16 @@ def test_opening_a_second_message_on_a_closed_connection_gives_the_reason():
         with pytest.raises(ProtocolError) as caught:
             attempt()
         assert caught.value.code == 1002
+
+
+@SIDES
+def test_lost_connection_is_closed_where_memory_is_short(client, monkeypatch):
+    front = half_way(client)
+
+    def no_memory(n):
+        raise MemoryError
+
+    monkeypatch.setattr(front.p, "buffer_updated", no_memory)
+    front.p.abort()
+    assert front.p.state == CLOSED
+    assert not front.p.data_to_send()
