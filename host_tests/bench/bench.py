@@ -30,10 +30,11 @@ INTERPRETERS = ("micropython32", "micropython64", "cpython")
 # computer what is measured is its allocator: from the first free block on it walks over all that
 # was used since the last collection, for every object of more than one block.
 BOARD = 192  # KiB, twice that on 64 bits
-# Many clients and large messages do not fit in that, nor do connections that come in a burst.
+# Many clients and large messages do not fit in that.
 LARGE = 1024
-# Heap is counted with the collector off, so there must be room for all that a peer throws away.
-COUNTING = 65536
+# Room for all that a peer throws away, where heap is counted, with the collector off, and for
+# connections in a burst, of which some let go late.
+HUGE = 65536
 
 PEERS = ("peer_microdot", "peer_chumicro", "peer_uhttp")
 SERVERS = (
@@ -116,8 +117,9 @@ class Result:
 def command(interpreter: str, case: Case, heap: bool) -> list[str]:
     if interpreter == "cpython":
         return [sys.executable, "-B"]
-    large = case.clients > 8 or case.size > 4096 or case.work == "handshake"
-    size = COUNTING if heap else LARGE if large else BOARD
+    size = LARGE if case.clients > 8 or case.size > 4096 else BOARD
+    if heap or case.work == "handshake":
+        size = HUGE
     if interpreter == "micropython64":
         size *= 2
     return [str(BIN / interpreter), "-X", f"heapsize={size}k"]
@@ -262,7 +264,7 @@ def replace_table(path: Path, table: str) -> None:
     """Put ``table`` into the one place that a README keeps for it."""
     text = path.read_text()
     start = text.index(MARKS[0]) + len(MARKS[0])
-    path.write_text(text[:start] + "\n" + table + "\n" + text[text.index(MARKS[1]) :])
+    path.write_text(f"{text[:start]}\n\n{table}\n\n{text[text.index(MARKS[1]) :]}")
 
 
 def has(interpreter: str, contender: str) -> bool:

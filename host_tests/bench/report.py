@@ -21,7 +21,7 @@ NAMES = {
 # Not needed on a board, or not counted by the goal.
 NOT_ON_BOARD = ("_cpython", "_portable")
 APART = ("aio", "aio_server", "permessage_deflate")
-SERVER_ONLY = ("listener", "upgrade")
+NOT_FOR_CLIENT = ("listener", "pin", "upgrade")
 # What loading one of them brings with it.
 LOADED_TOGETHER = {"microws": ("__init__", "errors"), "_compat": ("_compat", "_viper")}
 COLOURS = {"ours": "#d9480f", "limit": "#868e96", "peer": "#74a7d6"}
@@ -84,7 +84,7 @@ def mpy_totals(sizes: dict) -> dict:
     return {
         "all for a board": sum(board.values()),
         "without aio and deflate": sum(counted.values()),
-        "client only": sum(v for k, v in counted.items() if k not in SERVER_ONLY),
+        "client only": sum(v for k, v in counted.items() if k not in NOT_FOR_CLIENT),
     }
 
 

@@ -15,7 +15,7 @@ def used():
 # Each after those that it imports.
 CLIENT = ["_compat", "sha1", "mask", "utf8", "frames", "handshake", "protocol"]
 CLIENT += ["transport", "sync"]
-MORE = ["upgrade", "listener", "aio", "aio_server", "permessage_deflate"]
+MORE = ["pin", "upgrade", "listener", "aio", "aio_server", "permessage_deflate"]
 
 
 def load(names):
