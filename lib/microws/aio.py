@@ -148,6 +148,7 @@ class WebSocket(Waiting, Connection):
     _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
     _ended: "Any" = None
     _keeper: "Any" = None
+    _asked: "Any" = None  # what _heard was at the last Ping of the keepalive
 
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         Waiting.__init__(self, sock)
@@ -157,7 +158,6 @@ class WebSocket(Waiting, Connection):
         self._event = _NOTHING  # what the protocol gave and nobody has taken yet
         self._receiving = False
         self._heard: Any = 0  # when the last byte came, or somebody began to receive
-        self._asked: Any = None  # what _heard was at the last Ping of the keepalive
         self._keepalive_timeout: float | None = None
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:

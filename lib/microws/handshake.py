@@ -141,6 +141,8 @@ class ClientHandshake:
     ``ValueError`` for what may not stand in a request.
     """
 
+    remote_address = ""
+
     def __init__(
         self,
         url: str,

@@ -84,6 +84,7 @@ class Connection:
     """The state and the properties of an open WebSocket, and its long ways as generators."""
 
     _plain: "Any" = None  # the socket under TLS
+    _opcode = 0  # of the message that _payload() was last asked about
 
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         self._protocol = protocol
@@ -91,9 +92,6 @@ class Connection:
             milliseconds(close_timeout)  # a wrong one
         self._close_timeout = close_timeout
         self._sock = sock
-        self._opcode = 0
-        #: ``"host:port"`` of the peer.
-        self.remote_address = ""
 
     @property
     def close_code(self) -> "int | None":
@@ -110,6 +108,11 @@ class Connection:
     def subprotocol(self) -> "str | None":
         """The subprotocol that was agreed on (§1.9)."""
         return self._protocol.handshake.subprotocol
+
+    @property
+    def remote_address(self) -> str:
+        """``"host:port"`` of the peer."""
+        return self._protocol.handshake.remote_address
 
     @property
     def path(self) -> str:
@@ -158,7 +161,7 @@ class Connection:
                     self._sock = adapt(sock)
                     yield from tls_steps(sock)
                 yield from self._flush_steps()
-                self.remote_address = "%s:%d" % (host, handshake.port)
+                handshake.remote_address = "%s:%d" % (host, handshake.port)
                 break
             except (OSError, ValueError) as failure:
                 self._sock = sock
@@ -171,7 +174,7 @@ class Connection:
 
     def _accept(self, address: "Any", ssl: "Any") -> "Steps":
         sock = self._sock
-        self.remote_address = self._protocol.handshake.remote_address = peer_name(address)
+        self._protocol.handshake.remote_address = peer_name(address)
         sock.setblocking(False)
         nodelay(sock)
         if ssl:

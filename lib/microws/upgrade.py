@@ -55,6 +55,7 @@ class ServerHandshake:
     tells that no further client can be had.
     """
 
+    remote_address = ""
     path = "/"
     subprotocol: "str | None" = None
     extension: "Any" = None
@@ -67,7 +68,6 @@ class ServerHandshake:
         process_request: "Callable[[Request], Any] | None" = None,
         is_full: "Callable[[ServerHandshake], bool] | None" = None,
     ) -> None:
-        self.remote_address = ""
         self._supported = tuple(subprotocols)
         self._extension = extension
         self._process_request = process_request
