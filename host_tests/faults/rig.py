@@ -263,8 +263,8 @@ class SerialBoard(Log):
     def _read(self, log):
         rest = b""
         with contextlib.suppress(OSError):  # the power goes off
-            while True:
-                *whole, rest = (rest + os.read(log, 4096)).split(b"\r\n")
+            while data := os.read(log, 4096):
+                *whole, rest = (rest + data).split(b"\r\n")
                 for line in whole:
                     self.say(line.decode(errors="backslashreplace"))
         os.close(log)
