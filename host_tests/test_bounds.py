@@ -303,6 +303,59 @@ def test_flood_stays_in_its_room(room, flood, ending):
     assert (result.stdout.strip("\n"), result.stderr) == (ending, "")
 
 
+# MicroPython's poll() crashes after a register() for which memory ran out half-way.
+WAITS = """
+taken = [None] * 4000  # in one piece, before the compiler leaves the heap in small ones
+import gc
+import socket
+import asyncio
+from asyncio import core
+from microws import aio
+
+waits = [aio.Waiting(socket.socket()) for _ in range(100)]
+
+def fill():
+    at = 0
+    for size in (2000, 200, 50, 17, 1, 1):
+        gc.collect()  # of what the last MemoryError took
+        try:
+            while True:
+                taken[at] = bytearray(size)
+                at += 1
+        except MemoryError:
+            pass
+    return at
+
+async def main():
+    short = 0
+    for i, wait in enumerate(waits):
+        # With memory for everything, its reserve with it, then with that of so many blocks.
+        wait._queue(0)
+        core._io_queue._dequeue(wait._sock)
+        gc.collect()
+        at = fill()
+        for j in range(at - i % 25, at):
+            taken[j] = None
+        gc.collect()
+        try:
+            wait._queue(0)
+        except MemoryError:
+            short += 1
+        for j in range(at):
+            taken[j] = None
+        core._io_queue.poller.poll(0)
+    held = len(core._io_queue.map)
+    print(short + held, "waits,", "some" if held else "none", "held")
+
+asyncio.run(main())
+"""
+
+
+def test_a_wait_for_which_there_is_no_memory_harms_no_other():
+    result = BOARD.run("-c", WAITS)
+    assert (result.stdout, result.stderr) == ("100 waits, some held\n", "")
+
+
 # Through sockets: what strikes a bound ends one connection, and the others go on
 
 SERVER = """

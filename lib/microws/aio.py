@@ -25,6 +25,8 @@ if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
 
     _ONCE = (None,)  # awaited, it gives way once
+    _RESERVE = const(256)
+    _reserve: Any = bytearray(_RESERVE)
 
     class Waiting:
         """Waiting for a socket; asyncio here has streams only, whose queue serves any socket.
@@ -49,8 +51,22 @@ if MICROPYTHON:
 
         def _queue(self, i: int) -> "Any":
             """To be awaited at once, as ``_ready()`` does; no coroutine, as messages come here."""
+            global _reserve
+            if _reserve is None:
+                _reserve = bytearray(_RESERVE)
             self._waiting[i] = core.cur_task
-            core._io_queue._enqueue(self._sock, i)
+            try:
+                core._io_queue._enqueue(self._sock, i)
+            except MemoryError:
+                # It may have left half an entry, at which the next poll would crash (a comment in
+                # extmod/modselect.c says so). Out of the reserve that one is made whole.
+                _reserve = None
+                queue = core._io_queue
+                if id(self._sock) not in queue.map:
+                    self._waiting[i] = None
+                    raise
+                queue.poller.register(self._sock, WRITE if i else READ)
+                core.cur_task.data = queue
             return _ONCE
 
         def _is_woken(self, i: int) -> bool:
