@@ -5,6 +5,7 @@ each, ``run(coroutine)``, ``connect(url, ...)`` and ``serve(handler, port, ...)`
 """
 
 import asyncio
+import gc
 import sys
 
 import microws
@@ -164,7 +165,11 @@ class AsyncioFront:
 
 FRONTS = {"blocking": BlockingFront, "asyncio": AsyncioFront}
 
-if not MICROPYTHON:
+if MICROPYTHON:
+    # As the board's main.py does, when all is loaded.
+    gc.collect()
+    gc.threshold(gc.mem_free() // 4)
+else:
     import contextlib
     import http
 
