@@ -154,8 +154,8 @@ class SerialBoard:
         log = os.open(self._board.device, os.O_RDWR | os.O_NOCTTY)
         rest = b""
         with contextlib.suppress(OSError):  # the power goes off
-            while rest != PROMPT:
-                *whole, rest = (rest + os.read(log, 4096)).split(b"\r\n")
+            while rest != PROMPT and (data := os.read(log, 4096)):
+                *whole, rest = (rest + data).split(b"\r\n")
                 for line in whole:
                     lines.put((self, line.decode(errors="backslashreplace")))
             lines.put((self, ENDED))
