@@ -172,8 +172,9 @@ class _Service:
             self.is_starved = uptime() - self._starved_since >= _STARVED
         if isinstance(error, (MemoryError, Timeout)):
             reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
-        elif isinstance(error, OSError) and "SSL" in str(error):
-            reason = "no TLS: " + why(error)  # it may be who does not trust this board
+        elif isinstance(error, OSError) and self._settings["cert_file"]:
+            # It may be who does not trust this board, and left in the middle.
+            reason = "no TLS: " + (why(error) if "SSL" in str(error) else "it went away")
         elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
             return  # it left by itself, has what it wanted, or was told of already
         elif error.status == 404:
