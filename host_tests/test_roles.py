@@ -174,17 +174,13 @@ def test_the_server_role_moves_with_its_address(interpreter):
     ]
 
 
-def test_the_server_role_does_not_stay_deaf(interpreter):
+def run_until_it_leaves(interpreter, change):
+    """Run the server role with a change of the test's; its last line says what it left with."""
     code = """
 import asyncio, main
 main.load("server")
 from firmware import config, net, server
-real = server.serve
-async def serve(*args, **options):
-    made = await real(*args, **options)
-    made._accepting.cancel()
-    return made
-server.serve = serve
+%s
 settings = dict(config.DEFAULTS)
 settings["port"] = %d
 settings["sample_interval"] = 0.05
@@ -194,15 +190,24 @@ except RuntimeError as error:
     print("left with", error)
 """
     env = environment(virtual.START.parent)
-    result = interpreter.run("-c", code % virtual.choose_port(0), env=env)
+    return interpreter.run("-c", code % (change, virtual.choose_port(0)), env=env)
+
+
+def test_the_server_role_does_not_stay_deaf(interpreter):
+    code = """
+real = server.serve
+async def serve(*args, **options):
+    made = await real(*args, **options)
+    made._accepting.cancel()
+    return made
+server.serve = serve
+"""
+    result = run_until_it_leaves(interpreter, code)
     assert result.stdout.splitlines()[-1] == "left with the server takes no clients any more"
 
 
 def test_a_heap_in_pieces_is_made_whole_by_a_reset(interpreter):
     code = """
-import asyncio, main
-main.load("server")
-from firmware import config, net, server
 class Client:
     remote_address = "10.0.0.1:2"
 seconds = 0
@@ -211,26 +216,27 @@ real = server.serve
 async def serve(*args, on_refused, **options):
     asyncio.create_task(refuse(on_refused))
     return await real(*args, on_refused=on_refused, **options)
+rounds = 0
+hold = net.hold
+async def counted(*args):
+    global rounds
+    rounds += 1
+    return await hold(*args)
+net.hold = counted
 async def refuse(on_refused):
     global seconds
     short = MemoryError()
     for error, later in (short, 599), (short, 1), (OSError(), 0), (short, 600):
         on_refused(Client(), error)
-        await asyncio.sleep(0.2)
+        seen = rounds
+        while rounds < seen + 2:  # up to a whole one of the role's loop
+            await asyncio.sleep(0)
         seconds += later
     print("one more")
     on_refused(Client(), short)
 server.serve = serve
-settings = dict(config.DEFAULTS)
-settings["port"] = %d
-settings["sample_interval"] = 0.05
-try:
-    asyncio.run(server.run(settings, int))
-except RuntimeError as error:
-    print("left with", error)
 """
-    env = environment(virtual.START.parent)
-    result = interpreter.run("-c", code % virtual.choose_port(0), env=env)
+    result = run_until_it_leaves(interpreter, code)
     assert result.stdout.splitlines()[-1] == "left with no memory for a single client in 600 s"
     assert "one more" in result.stdout
 

@@ -241,6 +241,15 @@ def test_a_broadcast_goes_to_all_or_to_all_the_others(serving):
                 client.recv()
 
 
+def dropped_of_thousand(quick, first):
+    """Have a thousand numbers sent to all; how many of all so far were dropped."""
+    quick.send(f"number {first} {first + 1000}")
+    for n in range(first, first + 1000):
+        assert quick.recv()[:5] == f"{n:05}"
+    quick.send("dropped")
+    return sum(json.loads(quick.recv()))
+
+
 def test_a_slow_client_loses_the_oldest_and_nobody_else_anything(serving):
     server = serving(max_backlog=1000)
     with server.connect() as quick, rude.upgraded(server.port, small=True) as slow:
@@ -249,12 +258,8 @@ def test_a_slow_client_loses_the_oldest_and_nobody_else_anything(serving):
         dropped = 0
         # What fits the buffers on the way depends on the system.
         while not dropped:
-            quick.send(f"number {total} {total + 1000}")
-            for n in range(total, total + 1000):
-                assert quick.recv()[:5] == f"{n:05}"
+            dropped = dropped_of_thousand(quick, total)
             total += 1000
-            quick.send("dropped")
-            dropped = sum(json.loads(quick.recv()))
         # Once it reads, the newest come whole and in order.
         data = b""
         while f"{total - 1:05} ".encode() not in data[-200:]:
@@ -274,12 +279,8 @@ def test_a_slow_client_is_closed_where_that_is_wanted(serving):
         total = 0
         closed = 0
         while not closed:
-            quick.send(f"number {total} {total + 1000}")
-            for n in range(total, total + 1000):
-                assert quick.recv()[:5] == f"{n:05}"
+            closed = dropped_of_thousand(quick, total)
             total += 1000
-            quick.send("dropped")
-            closed = sum(json.loads(quick.recv()))
         assert closed == 1
         # Once it reads, it is told why.
         data = b""
