@@ -17,6 +17,8 @@ import time
 import tty
 from pathlib import Path
 
+from interrupt import interrupt
+
 SCRIPT = Path(__file__).resolve().parent / "board" / "serial_board.py"
 VM = SCRIPT.parents[2] / ".cache" / "bin" / "micropython32"  # reads a flash with no board around
 BLOCK = 4096  # bytes
@@ -215,7 +217,7 @@ class SerialBoard:
         if self._vm:
             if b"\x03" in data:
                 # It overtakes what waits, as on a board, where it is noticed on arrival.
-                self._vm.send_signal(signal.SIGINT)
+                interrupt(self._vm.pid)
                 data = data.replace(b"\x03", b"")
             self._to_board += data
         return not cut

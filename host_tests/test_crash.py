@@ -1,9 +1,9 @@
 """A crash is told, kept, shown at the next start and followed by a reset."""
 
-import signal
 
 import pytest
 from conftest import INTERPRETERS, TOP, environment
+from interrupt import interrupt
 from test_main import messages
 
 BOARD = TOP / "host_tests" / "board"
@@ -101,7 +101,7 @@ def test_ctrl_c_in_the_pause_gives_the_prompt_back(interpreter, start, tmp_path)
     code = CRASH.format(seconds=0, tail="''").replace('sys.modules["time"]', "unused")
     process = start(interpreter.command("-c", code), env=environment(BOARD), cwd=tmp_path)
     process.wait_for("resetting the board in 2 s")
-    process.send_signal(signal.SIGINT)
+    interrupt(process.pid)
     process.wait_for("stopped by Ctrl-C")
     process.wait_for("prompt")
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from conftest import BIN, INTERPRETERS, TOP, WEBSOCKETD
+from interrupt import interrupt
 
 MICROPYTHONS = ["micropython64", "micropython32"]
 
@@ -133,7 +134,7 @@ def test_ctrl_c_reaches_a_process(interpreter, start, tmp_path):
     )
     process = start(interpreter.command(script))
     process.wait_for("waiting")
-    process.send_signal(signal.SIGINT)
+    interrupt(process.pid)
     process.wait_for("interrupted")
     assert process.wait() == 0
 

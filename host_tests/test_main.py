@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import signal
 import threading
 from socket import create_connection
 
 import pytest
 from conftest import TOP, environment
+from interrupt import interrupt
 from test_roles import Server
 from virtual import START, Board, choose_port
 from websockets.exceptions import ConnectionClosed
@@ -122,7 +122,7 @@ def test_ctrl_c_takes_the_server_role_to_an_end(running):
         assert silent.recv(12) == b"HTTP/1.1 101"
         for client in (first, second):
             assert client.recv().startswith("pin0:")
-        process.send_signal(signal.SIGINT)
+        interrupt(process.pid)
         for client in (first, second):
             list(client)  # up to the end
             assert client.close_code == 1001
@@ -134,7 +134,7 @@ def test_ctrl_c_takes_the_server_role_to_an_end(running):
 def test_ctrl_c_takes_the_client_role_to_an_end(running):
     def handler(connection):
         connection.recv()
-        process.send_signal(signal.SIGINT)
+        interrupt(process.pid)
         with contextlib.suppress(ConnectionClosed):
             while True:
                 connection.recv()
@@ -154,7 +154,7 @@ def test_ctrl_c_takes_the_client_role_to_an_end(running):
 def test_ctrl_c_ends_a_client_role_that_waits(running):
     process = running("client", choose_port(0))
     process.wait_for("trying again")
-    process.send_signal(signal.SIGINT)
+    interrupt(process.pid)
     process.wait_for("stopped by Ctrl-C")
     assert process.wait() == 0
 

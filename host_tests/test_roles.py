@@ -1,7 +1,6 @@
 """Both roles end to end through ./deploy.sh --virtual, with the websockets package as the peer."""
 
 import re
-import signal
 import socket
 import sys
 import threading
@@ -10,6 +9,7 @@ from http import HTTPStatus
 import pytest
 import virtual
 from conftest import TOP, environment
+from interrupt import interrupt
 from parties import PROGRAMS
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -93,7 +93,7 @@ def test_two_boards_exchange_their_values(board):
         while "received" not in line:
             line = process.wait_for("client | ")
         assert re.search(r"\] received pin0:\d+$", line)
-    process.send_signal(signal.SIGINT)
+    interrupt(process.pid)
     assert process.wait() == 130
     assert re.search(r"client \| \[ +\d+\.\d\] connected to 127.0.0.1:\d+", process.output)
     assert re.search(r"client \| \[ +\d+\.\d\] sent pin0:\d+", process.output)

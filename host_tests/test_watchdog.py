@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from conftest import TOP, environment
+from interrupt import interrupt
 from test_main import messages
 from test_roles import Server
 from virtual import choose_port
@@ -91,7 +92,7 @@ print("prompt")
 """
     process = running(code, port=choose_port(0))
     process.wait_for("listening")
-    process.send_signal(signal.SIGINT)
+    interrupt(process.pid)
     assert process.wait() == 0
     told = messages(process.output)
     start = told.index("the watchdog starts in 2 s; Ctrl-C stops the board")

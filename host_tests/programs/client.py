@@ -19,7 +19,6 @@ LENGTHS = (0, 1, 125, 126, 4096, 65535, 65536, 70000)
 
 front, url, size, server, server_size, *files = sys.argv[1:]
 buffer = room.buffer
-room.spare.clear()
 opened = []  # the connections of one check
 options = {"ssl": client_context(*files)} if files else {}
 

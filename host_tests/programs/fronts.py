@@ -1,7 +1,8 @@
 """One face for the blocking front, the asyncio front and the websockets package.
 
 All of it is awaited, so what a test does with a connection is written once. ``FRONTS`` has, for
-each, ``run(coroutine)``, ``connect(url, ...)`` and ``serve(handler, port, ...)``.
+each, ``run(coroutine)``, ``connect(url, ...)`` and ``serve(handler, port, ...)``. On MicroPython
+there is room only for the front that the program's first argument names.
 """
 
 import asyncio
@@ -9,9 +10,16 @@ import gc
 import sys
 
 import microws
-from microws import aio
 
 MICROPYTHON = sys.implementation.name == "micropython"
+
+if MICROPYTHON:
+    # As the board's main.py does it: one module after the other, and garbage collected early.
+    for name in ("protocol", "handshake", "transport"):
+        __import__("microws." + name)
+        gc.collect()
+if sys.argv[1] != "blocking":
+    from microws import aio
 
 
 def print_exception(error):
@@ -166,7 +174,6 @@ class AsyncioFront:
 FRONTS = {"blocking": BlockingFront, "asyncio": AsyncioFront}
 
 if MICROPYTHON:
-    # As the board's main.py does, when all is loaded.
     gc.collect()
     gc.threshold(gc.mem_free() // 4)
 else:

@@ -3,4 +3,3 @@
 import sys
 
 buffer = bytearray(int(sys.argv[3]))
-spare = [bytearray(16384)]  # to be cleared once all is compiled

@@ -13,7 +13,6 @@ from microws import ConnectionClosed
 PATTERN = bytes(range(256)) * 8
 front, port, size, *files = sys.argv[1:]
 buffer = room.buffer
-room.spare.clear()
 last = ""  # how the last connection on /echo ended
 
 

@@ -4,14 +4,8 @@ import asyncio
 import gc
 import sys
 
-# Memory in one piece, given back when the compiler has left a board's heap in small ones.
-spare = bytearray(20000)
-
-import microws.aio_server  # noqa: E402, F401  now, and not with the first server
-from fronts import print_exception  # noqa: E402
-from microws import ConnectionClosed, HandshakeError, ProtocolError, aio  # noqa: E402
-
-del spare
+from fronts import print_exception
+from microws import ConnectionClosed, HandshakeError, ProtocolError, aio
 
 PORT = int(sys.argv[1])
 PIECE = bytes(range(256)) * 4
