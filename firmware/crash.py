@@ -69,13 +69,12 @@ class _End(io.IOBase):
     """The end of what is written to it: memory may be short."""
 
     def __init__(self):
-        self.text = ""
+        self.data = bytearray()
 
     def write(self, data):
-        piece = data[-_SIZE:]
-        if not isinstance(piece, str):
-            piece = "".join([chr(byte) if byte < 0x80 else "?" for byte in piece])
-        self.text = (self.text + piece)[-_SIZE:]
+        if isinstance(data, str):
+            data = data.encode()
+        self.data = (self.data + data[-_SIZE:])[-_SIZE:]
         return len(data)
 
 
@@ -87,7 +86,11 @@ def _traceback(error):
         import traceback  # type: ignore[import-not-found]
 
         traceback.print_exception(error, file=end)
-    return end.text
+    data = end.data
+    for at, byte in enumerate(data):
+        if byte > 0x7F:  # it may be half a character
+            data[at] = 0x3F
+    return str(data, "utf-8")
 
 
 def _show(text):

@@ -50,12 +50,12 @@ def log(text: str) -> None:
 
 def printable(text: str) -> str:
     """The text, what moves the cursor, is invisible or turns text round written as an escape."""
-    return "".join([_escape(character) for character in text])
-
-
-def _escape(character):
-    code = ord(character)
-    for first, last in _UNPRINTABLE:
-        if first <= code <= last:
-            return "\\u{%x}" % code
-    return character
+    shown = ""
+    start = 0  # of what is not yet in it: most text goes as it is, and takes no memory
+    for at, character in enumerate(text):
+        code = ord(character)
+        for first, last in _UNPRINTABLE:
+            if first <= code <= last:
+                shown += "%s\\u{%x}" % (text[start:at], code)
+                start = at + 1
+    return shown + text[start:] if start else text

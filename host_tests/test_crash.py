@@ -1,6 +1,5 @@
 """A crash is told, kept, shown at the next start and followed by a reset."""
 
-
 import pytest
 from conftest import INTERPRETERS, TOP, environment
 from interrupt import interrupt

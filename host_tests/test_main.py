@@ -45,13 +45,13 @@ REQUEST = (
 
 # The program, and then whatever goes on at the prompt.
 PROMPT = """
-import main, microws
+import main, socket
 main.main()
 try:
-    microws.listen("127.0.0.1", {port})
-    print("prompt; the port is free")
-except OSError:
+    socket.socket().connect(socket.getaddrinfo("127.0.0.1", {port})[0][-1])
     print("prompt; the port is taken")
+except OSError:
+    print("prompt; the port is free")
 """
 
 

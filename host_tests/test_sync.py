@@ -239,6 +239,19 @@ def test_recv_times_out_and_goes_on_later(network, side, timeout):
 
 
 @SIDES
+def test_what_is_waited_up_to_a_timeout_counts_for_the_message(network, side):
+    data = frame(TEXT, b"never more", side == "server")
+    make, _, _ = opened(network, side, data[:-1], message_timeout=2)
+    ws = make()
+    for _ in range(4):
+        with pytest.raises(Timeout):
+            ws.recv(0.5)
+    with pytest.raises(ProtocolError) as caught:
+        ws.recv(0.5)
+    assert caught.value.code == 1008
+
+
+@SIDES
 def test_every_byte_after_a_timeout(network, side):
     data = frame(BINARY, BIG, side == "server") + frame(TEXT, b"x" * 20, side == "server")
     make, sock, _ = opened(network, side)

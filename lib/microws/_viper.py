@@ -29,43 +29,38 @@ else:
         key_at: int,
         phase: int,
     ) -> int:
-        s = int(src) + src_at
-        d = int(dst) + dst_at - s  # from a source address to its destination
-        end = s + n
-        k = int(key) + key_at
+        # The emitter keeps the first three names in registers, so what the loop needs moves there.
+        src = ptr8(int(src) + src_at)
+        dst = ptr8(int(dst) + dst_at)
+        key = ptr8(int(key) + key_at)
+        end = int(src) + n
         seen = 0
-        if d & 3 == 0 and n > 15:
-            while s & 3:
-                x = ptr8(s)[0] ^ ptr8(k + (phase & 3))[0]
-                ptr8(d + s)[0] = x
+        if int(dst) - int(src) & 3 == 0 and n > 15:
+            while int(src) & 3:
+                x = src[0] ^ key[phase & 3]
+                dst[0] = x
                 seen |= x
-                s += 1
+                src = ptr8(int(src) + 1)
+                dst = ptr8(int(dst) + 1)
                 phase += 1
             x = phase & 3
-            word = ptr8(k + x)[0]
-            word |= ptr8(k + (x + 1 & 3))[0] << 8
-            word |= ptr8(k + (x + 2 & 3))[0] << 16
-            word |= ptr8(k + (x + 3 & 3))[0] << 24
+            # dst_at: the key as a word, from this phase on
+            dst_at = key[x] | key[x + 1 & 3] << 8 | key[x + 2 & 3] << 16 | key[x + 3 & 3] << 24
             last = end - 15
-            while s < last:
-                x = ptr32(s)[0] ^ word
-                ptr32(d + s)[0] = x
-                seen |= x
-                x = ptr32(s)[1] ^ word
-                ptr32(d + s)[1] = x
-                seen |= x
-                x = ptr32(s)[2] ^ word
-                ptr32(d + s)[2] = x
-                seen |= x
-                x = ptr32(s)[3] ^ word
-                ptr32(d + s)[3] = x
-                seen |= x
-                s += 16
-        while s < end:
-            x = ptr8(s)[0] ^ ptr8(k + (phase & 3))[0]
-            ptr8(d + s)[0] = x
+            while int(src) < last:
+                ptr32(dst)[0] = ptr32(src)[0] ^ dst_at
+                ptr32(dst)[1] = ptr32(src)[1] ^ dst_at
+                ptr32(dst)[2] = ptr32(src)[2] ^ dst_at
+                ptr32(dst)[3] = ptr32(src)[3] ^ dst_at
+                seen |= ptr32(dst)[0] | ptr32(dst)[1] | ptr32(dst)[2] | ptr32(dst)[3]
+                src = ptr8(int(src) + 16)
+                dst = ptr8(int(dst) + 16)
+        while int(src) < end:
+            x = src[0] ^ key[phase & 3]
+            dst[0] = x
             seen |= x
-            s += 1
+            src = ptr8(int(src) + 1)
+            dst = ptr8(int(dst) + 1)
             phase += 1
         seen |= seen >> 16
         seen |= seen >> 8

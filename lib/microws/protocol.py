@@ -42,6 +42,9 @@ _PONG = const(10)
 _START = const(16)  # a payload begins here in tx, so that whole words can be copied
 _VIEW = const(4096)  # worth a memoryview to read straight to the middle of a destination
 _GO_ON = const(-1)
+# What `_left` says instead of the bytes that are still to come of a frame's payload.
+_BETWEEN = const(-1)  # frames
+_INFLATING = const(-2)  # a message that is complete
 
 _BUFFERS: "Any" = (bytearray, memoryview)
 _EMPTY = bytearray()
@@ -71,7 +74,7 @@ class Protocol:
     _compressed = False
     _collected: "Any" = None  # what has come of a compressed message
     _inflater: "Any" = None  # of the message that is complete and being given
-    _fragments = 0
+    _fragments = 0  # after a message's first
     _fin = 0
     _key: "Any" = ZERO
     _phase = 0
@@ -119,7 +122,7 @@ class Protocol:
         self._partial = False
         self._extension: Any = None  # permessage-deflate, where it was agreed on
         self._skip = False  # the rest of the message in progress is not wanted
-        self._left = -1  # bytes of payload to come in this frame, -1 between frames
+        self._left = _BETWEEN
         self.data: Any = None
         self.start = 0
         self.stop = 0
@@ -177,6 +180,7 @@ class Protocol:
             self.close_code = 1006
         self._target = self.data = self._head = self._collected = self._inflater = None
         self._direct = False
+        self._left = _BETWEEN
         return _ENDED
 
     # Receiving
@@ -184,7 +188,6 @@ class Protocol:
     def get_buffer(self) -> "Any":
         """Where to read to, from its start on, at most ``read_size`` bytes."""
         rx = self._rx
-        self._direct = False
         k = self._rx_end - self._rx_start
         if k:
             # The beginning of a header or of a control frame waits for its rest.
@@ -207,6 +210,7 @@ class Protocol:
                 self.read_size = left if left < room else room
                 self._direct = True
                 return memoryview(data)[at:] if at else data
+        self._direct = False
         self.read_size = len(rx)
         return rx
 
@@ -242,7 +246,8 @@ class Protocol:
                 raise TypeError(NO_BUFFER)
             if piecewise and len(target) < 4:
                 raise ValueError("a buffer for pieces must have at least 4 bytes")
-        if self._inflater:
+        if self._left == _INFLATING:
+            self._left = _BETWEEN
             self._inflater = None
         if self._partial and not self._skip and self.state == _OPEN:
             at = self._at
@@ -288,12 +293,7 @@ class Protocol:
 
     def parse(self) -> int:
         """Consume what was read, up to the next event, and tell which one."""
-        if (
-            self._rx_start == self._rx_end
-            and self._left < 0
-            and self.state == _OPEN
-            and self._inflater is None
-        ):
+        if self._rx_start == self._rx_end and self._left == _BETWEEN and self.state == _OPEN:
             return _NOTHING  # each time before a message is waited for: to be told soon
         try:
             if self._direct:
@@ -315,9 +315,10 @@ class Protocol:
     def _parse(self) -> int:
         if self.state == _CONNECTING:
             return self._parse_head()
-        if self._inflater:
+        if self._left == _INFLATING:
             return self._inflate()
         rx = self._rx
+        mask_in = self._mask_in
         while self.state != _CLOSED:
             if self._left < 0:
                 start = self._rx_start
@@ -329,17 +330,17 @@ class Protocol:
                 opcode = byte0 & 0x0F
                 partial = self._partial
                 compressed = partial and self._compressed
-                if partial or byte1 & 0x80 != self._mask_in or (byte0 != 0x82 and byte0 != 0x81):
+                if partial or byte1 & 0x80 != mask_in or (byte0 != 0x82 and byte0 != 0x81):
                     if byte0 & 0x40 and 0 < opcode < 3 and self._extension:
                         compressed = True
                         byte0 ^= 0x40
-                    problem = header_error(byte0, byte1, self._mask_in)
+                    problem = header_error(byte0, byte1, mask_in)
                     if problem:
                         return self.fail(1002, problem)
                     if opcode < 8 and (opcode == 0) != partial:
                         return self.fail(1002, "wrong order of fragments")
                 length = byte1 & 0x7F
-                size = 2 + (self._mask_in >> 5)  # a key has four bytes
+                size = 2 + (mask_in >> 5)  # a key has four bytes
                 if length > 125:
                     size += 2 if length == 126 else 8
                 if n < size:
@@ -362,7 +363,7 @@ class Protocol:
                 if self.state == _CLOSING:
                     self._skip = True
                 at = self._at if partial else 0
-                if compressed or not (self._skip or self._piecewise):
+                if not self._skip and (compressed or not self._piecewise):
                     if at + length > self._max_size or (
                         target is not None and at + length > len(target)
                     ):
@@ -376,7 +377,7 @@ class Protocol:
                             data = target
                             self.start = 0
                             self.stop = length
-                        if self._mask_in:
+                        if mask_in:
                             seen = apply_mask(data, self.start, rx, body, length, rx, body - 4, 0)
                         else:
                             seen = apply_mask(data, self.start, rx, body, length, ZERO, 0, 0)
@@ -391,9 +392,10 @@ class Protocol:
                     self._partial = True
                     self._compressed = compressed
                     self._at = self._utf8 = self._fragments = 0
-                self._fragments += 1
-                if self._fragments > self._max_fragments and not self._piecewise:
-                    return self.fail(1008, "over %d fragments" % self._max_fragments)
+                else:
+                    self._fragments += 1
+                    if self._fragments >= self._max_fragments and not self._piecewise:
+                        return self.fail(1008, "over %d fragments" % self._max_fragments)
                 if compressed:
                     if opcode and not self._skip:
                         self._collected = self._extension.collector(length)
@@ -401,7 +403,7 @@ class Protocol:
                     target is not None or self._skip or self._reserve(at + length, byte0 & 0x80)
                 ):
                     return self.fail(1009, "no memory for the message")
-                if self._mask_in:
+                if mask_in:
                     if self._key is ZERO:
                         self._key = bytearray(4)
                     apply_mask(self._key, 0, rx, body - 4, 4, ZERO, 0, 0)
@@ -418,61 +420,60 @@ class Protocol:
 
     def _payload(self) -> int:
         """Bring what has come of a data frame's payload to its destination."""
-        rx = self._rx
-        start = self._rx_start
         left = self._left
         data = self.data
         at = self._at
-        n = self._rx_end - start
-        if n > left:
-            n = left
-        if self._skip:
-            self._rx_start = start + n
+        if self._direct:
+            self._direct = False
+            n = self._arrived
+            self._arrived = 0
+            seen = 0x80
+            if self._mask_in:
+                seen = apply_mask(data, at, data, at, n, self._key, 0, self._phase)
         else:
-            if self._direct:
-                n = self._arrived
-                self._direct = False
-                self._arrived = 0
-                seen = 0x80
-                if self._mask_in:
-                    seen = apply_mask(data, at, data, at, n, self._key, 0, self._phase)
+            rx = self._rx
+            start = self._rx_start
+            n = self._rx_end - start
+            if n > left:
+                n = left
+            seen = 0
+            if self._skip:
+                self._utf8 = 0
             elif self._compressed:
                 if self._mask_in:
                     apply_mask(rx, start, rx, start, n, self._key, 0, self._phase)
                 self._collected.write(self.view[start : start + n])
-                seen = 0  # of its text
-                self._rx_start = start + n
             else:
                 if n > len(data) - at:
                     n = len(data) - at  # a piece is full
                 seen = apply_mask(data, at, rx, start, n, self._key, 0, self._phase)
-                self._rx_start = start + n
-            self._at = at + n
+            self._rx_start = start + n
+        self._at = at + n
+        if self.opcode == _TEXT and (seen or self._utf8):
+            self._utf8 = validate(data, at, at + n, self._utf8)
+            if self._utf8 < 0:
+                return self.fail(1007, "text is not UTF-8")
+        if n < left:
+            self._left = left - n
             self._phase = self._phase + n & 3
-            if self.opcode == _TEXT and (seen or self._utf8):
-                self._utf8 = validate(data, at, at + n, self._utf8)
-                if self._utf8 < 0:
-                    return self.fail(1007, "text is not UTF-8")
-        left -= n
-        self._left = left
-        if left == 0:
-            self._left = -1
-            if not self._fin:
-                return _GO_ON
-            self._partial = False
-            if self._skip:
-                self._skip = False
-                return _GO_ON
-            if self._compressed:
-                self.data = self._target
-                self._inflater = self._extension.inflater(self._collected)
-                self._collected = None
-                self._at = 0
-                return self._inflate()
-            return self._complete()
-        if not (self._skip or self._compressed) and self._at == len(data):
-            return self._piece()
-        return _GO_ON if n else _NOTHING
+            if not (self._skip or self._compressed) and at + n == len(data):
+                return self._piece()
+            return _GO_ON if n else _NOTHING
+        self._left = _BETWEEN
+        if not self._fin:
+            return _GO_ON
+        self._partial = False
+        if self._skip:
+            self._skip = False
+            return _GO_ON
+        if self._compressed:
+            self.data = self._target
+            self._inflater = self._extension.inflater(self._collected)
+            self._collected = None
+            self._at = 0
+            self._left = _INFLATING
+            return self._inflate()
+        return self._complete()
 
     def _complete(self) -> int:
         if self._utf8:
@@ -500,6 +501,7 @@ class Protocol:
                 return self.fail(1007, "not valid deflate data")
             if n == 0:
                 self._inflater = None
+                self._left = _BETWEEN
                 self._at = at
                 return self._complete()
             if not self._piecewise and at + n > min(self._max_size, len(data)):
@@ -666,6 +668,7 @@ class Protocol:
             self._send_control(_CLOSE, payload, 0, len(payload))
             self.state = _CLOSING
             self._skip = self._partial
+            self._left = max(self._left, _BETWEEN)
             self._collected = self._inflater = None
 
     def data_to_send(self) -> bool:

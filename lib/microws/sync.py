@@ -193,13 +193,13 @@ class WebSocket(Connection):
     def _receive(self, timeout: "float | None") -> int:
         """Read up to a message or a piece; raises where the connection ends."""
         p = self._protocol
-        left = -1
+        start: Any = 0
         if timeout is not None:
-            left = milliseconds(timeout)
+            milliseconds(timeout)  # a wrong one
             start = ticks_ms()
         while True:
             event = p.parse()
-            if p.tx_start < p.tx_end:
+            if p.tx_end:
                 try:
                     self._flush()
                 except WebSocketError:
@@ -209,28 +209,35 @@ class WebSocket(Connection):
                     self._finish()
                     raise p.closed_error()
                 return event
-            before = ticks_ms()
             try:
                 n = self._sock.readinto(p.get_buffer(), p.read_size) if self._more else None
                 while n is None:
-                    if timeout is not None:
-                        left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
-                        if left < 0:
-                            raise Timeout("timed out")
-                    self._wait(READ, left)
+                    self._wait_to_read(timeout, start)
                     n = self._sock.readinto(p.get_buffer(), p.read_size)
             except Timeout:
                 raise
             except OSError:
                 n = 0  # a reset ends the stream as well
             self._more = n == p.read_size
-            p.waited(ticks_diff(ticks_ms(), before))
             p.buffer_updated(n)
+
+    def _wait_to_read(self, timeout: "float | None", start: "Any") -> None:
+        """Wait for bytes, at most ``timeout`` seconds from the time ``start`` on."""
+        now = ticks_ms()
+        left = -1
+        if timeout is not None:
+            left = milliseconds(timeout) - ticks_diff(now, start)
+            if left < 0:
+                raise Timeout("timed out")
+        try:
+            self._wait(READ, left)
+        finally:
+            self._protocol.waited(ticks_diff(ticks_ms(), now))
 
     def _flush(self) -> None:
         p = self._protocol
         try:
-            while p.data_to_send():
+            while p.tx_start < p.tx_end or p.data_to_send():
                 n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
                 if n is None:
                     self._wait(WRITE, -1)
