@@ -51,9 +51,10 @@ def test_default(where, name, default):
 
 ON_THE_BOARD = """
 import gc
-# In one piece, before the compiler leaves a board's heap in small ones.
-taken = [None] * 4000
-kept = bytearray(14000)
+taken = [None] * 4000  # in one piece, before the compiler leaves the heap in small ones
+for name in ("protocol", "handshake", "upgrade", "permessage_deflate"):
+    __import__("microws." + name)
+    gc.collect()
 from microws.handshake import ClientHandshake
 from microws.permessage_deflate import Deflate
 from microws.protocol import Protocol
@@ -94,8 +95,7 @@ def told(p):
     print(getattr(error, "status", getattr(error, "code", None)), getattr(error, "reason", ""))
 
 def leave(room):
-    global kept
-    kept = None
+    gc.collect()
     kept = bytearray(room)
     at = 0
     for size in (1000, 200, 50, 10):
@@ -305,11 +305,14 @@ def test_flood_stays_in_its_room(room, flood, ending):
 
 # MicroPython's poll() crashes after a register() for which memory ran out half-way.
 WAITS = """
-taken = [None] * 4000  # in one piece, before the compiler leaves the heap in small ones
 import gc
+taken = [None] * 4000  # in one piece, before the compiler leaves the heap in small ones
 import socket
 import asyncio
 from asyncio import core
+for name in ("protocol", "handshake", "transport"):
+    __import__("microws." + name)
+    gc.collect()
 from microws import aio
 
 waits = [aio.Waiting(socket.socket()) for _ in range(100)]
