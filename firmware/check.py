@@ -210,9 +210,8 @@ def _is_hostname(value):
     return (
         isinstance(value, str)
         and 1 <= len(value) <= 32
-        and all(letter in _HOSTNAME_LETTERS for letter in value)
-        and value[0] != "-"
-        and value[-1] != "-"
+        and all(letter in _HOSTNAME_LETTERS for letter in value.encode())
+        and not (value.startswith("-") or value.endswith("-"))
     )
 
 
@@ -236,7 +235,7 @@ def _is_netmask(value):
 
 
 def _is_visible(value):
-    return isinstance(value, str) and all("!" <= letter <= "~" for letter in value)
+    return isinstance(value, str) and all(0x20 < letter < 0x7F for letter in value.encode())
 
 
 def _is_path(value):
@@ -255,7 +254,7 @@ def _is_url(value):
 
 
 _SECRETS = ("wifi_password", "token", "password", "headers")
-_HOSTNAME_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+_HOSTNAME_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
 # For each setting a test, and what is allowed in words; None is, too, where it is the default.
 _CHECKS = {

@@ -2,8 +2,8 @@
 
 from microws.handshake import is_token, is_visible, parse_url
 
-_HEX = "0123456789abcdefABCDEF"
-_TOKEN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/"
+_HEX = b"0123456789abcdefABCDEF"
+_TOKEN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/"
 
 # What the handshake says itself.
 _TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
@@ -39,11 +39,11 @@ def _is_text(value):
 
 
 def _controls(text):
-    return [letter for letter in text if letter < " " or letter == "\x7f"]
+    return [letter for letter in text.encode() if letter < 0x20 or letter == 0x7F]
 
 
 def _is_token(value):
-    body = value.rstrip("=") if isinstance(value, str) else ""
+    body = value.rstrip("=").encode() if isinstance(value, str) else b""
     return 0 < len(body) <= 512 and not [letter for letter in body if letter not in _TOKEN]
 
 
@@ -53,7 +53,7 @@ def _is_file(value):
 
 def _is_fingerprint(value):
     digits = value.replace(":", "") if isinstance(value, str) else ""
-    return len(digits) == 64 and not [digit for digit in digits if digit not in _HEX]
+    return len(digits) == 64 and not [digit for digit in digits.encode() if digit not in _HEX]
 
 
 def _is_header(name, value):

@@ -50,12 +50,21 @@ def log(text: str) -> None:
 
 def printable(text: str) -> str:
     """The text, what moves the cursor, is invisible or turns text round written as an escape."""
+    # As bytes: MicroPython keeps each character that it makes a str of for ever.
+    data = text.encode()
     shown = ""
-    start = 0  # of what is not yet in it: most text goes as it is, and takes no memory
-    for at, character in enumerate(text):
-        code = ord(character)
+    start = at = 0  # of what is not yet in it, and of a character
+    while at < len(data):
+        end = at + 1
+        code = data[at]
+        if code > 0x7F:
+            code &= 0x3F if code < 0xE0 else 0x0F  # above U+FFFF nothing is looked for
+            while end < len(data) and data[end] & 0xC0 == 0x80:
+                code = code << 6 | data[end] & 0x3F
+                end += 1
         for first, last in _UNPRINTABLE:
             if first <= code <= last:
-                shown += "%s\\u{%x}" % (text[start:at], code)
-                start = at + 1
-    return shown + text[start:] if start else text
+                shown += "%s\\u{%x}" % (str(data[start:at], "utf-8"), code)
+                start = end
+        at = end
+    return shown + str(data[start:], "utf-8") if start else text

@@ -5,6 +5,7 @@ The floods are played to the library on the 32-bit virtual machine, with a heap 
 
 import contextlib
 import inspect
+import re
 import socket
 import zlib
 
@@ -357,6 +358,49 @@ asyncio.run(main())
 def test_a_wait_for_which_there_is_no_memory_harms_no_other():
     result = BOARD.run("-c", WAITS)
     assert (result.stdout, result.stderr) == ("100 waits, some held\n", "")
+
+
+# MicroPython keeps for ever each name, and each single character, that it makes a str of.
+NAMES = """
+import micropython
+from firmware.log import printable
+from microws.handshake import ClientHandshake
+from microws.upgrade import ServerHandshake
+
+def hear(i):
+    code = 0x4E00 + i
+    one = bytes((0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F))
+    printable(str(one + one, "utf-8"))
+    letters = bytes((33 + i % 94, 33 + i // 2 % 94))
+    fields = b"Host: a\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
+    fields += b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAA" + letters
+    for fields in (fields + b"AA==", letters + b": " + letters, b""):
+        for handshake, line in (
+            (ServerHandshake(), b"GET /" + letters + b" HTTP/1.1\\r\\n"),
+            (ServerHandshake(), letters + b" / HTTP/1.1\\r\\n"),
+            (ClientHandshake("ws://a/" + str(letters, "ascii").replace("#", "-")),
+             b"HTTP/1.1 101 OK\\r\\n"),
+        ):
+            try:
+                handshake.respond(line + fields)
+            except Exception as error:
+                if type(error).__name__ != "HandshakeError":
+                    raise
+
+hear(0)
+micropython.qstr_info()
+for i in range(1, 400):
+    hear(i)
+micropython.qstr_info()
+"""
+
+
+def test_what_peers_say_leaves_no_names_behind():
+    result = BOARD.run("-c", NAMES)
+    counts = [int(count) for count in re.findall(r"n_qstr=(\d+)", result.stdout)]
+    assert result.stderr == ""
+    assert len(counts) == 2
+    assert counts[0] == counts[1]
 
 
 # Through sockets: what strikes a bound ends one connection, and the others go on

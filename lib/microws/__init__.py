@@ -6,9 +6,10 @@ from microws import aio       the same for asyncio: connect(), serve()
 
 import sys
 
+from ._compat import const
 from .errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from .listener import Listener, listen
     from .sync import WebSocket, connect

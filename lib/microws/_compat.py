@@ -11,12 +11,17 @@ import sys
 
 MICROPYTHON = sys.implementation.name == "micropython"
 
-READ = select.POLLIN
-WRITE = select.POLLOUT
+if MICROPYTHON:
+    from micropython import const
+else:
+    from ._cpython import const
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
+
+READ = select.POLLIN
+WRITE = select.POLLOUT
 
 try:
     from . import _viper as loops
@@ -28,7 +33,6 @@ if MICROPYTHON:
     from time import ticks_diff, ticks_ms
 
     import tls
-    from micropython import const
 
     def adapt(sock: "Any") -> "Any":
         return sock
@@ -37,9 +41,9 @@ if MICROPYTHON:
         """A TLS context that verifies; on a board it needs the user's CA certificates."""
         return tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
 
-    def wait(poller: "Any", sock: "Any", timeout_ms: int) -> bool:
-        """Whether what ``poller`` watches came within ``timeout_ms`` (-1: no limit)."""
-        for _ in poller.ipoll(timeout_ms):
+    def wait(poller: "Any", sock: "Any", ms: int) -> bool:
+        """Whether what ``poller`` watches came within ``ms`` (-1: no limit)."""
+        for _ in poller.ipoll(ms):
             return True
         return False
 
@@ -67,7 +71,6 @@ else:
         adapt,
         client_context,
         connected,
-        const,
         local_port,
         peer_name,
         ticks_diff,

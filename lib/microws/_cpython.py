@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def const(value: int) -> int:
+def const(value: "Any") -> "Any":
     return value
 
 
@@ -79,8 +79,8 @@ def tls_steps(sock: "Any") -> "Any":
             yield select.POLLOUT
 
 
-def wait(poller: "Any", sock: "Any", timeout_ms: int) -> bool:
-    return pending(sock) or bool(poller.poll(timeout_ms))
+def wait(poller: "Any", sock: "Any", ms: int) -> bool:
+    return pending(sock) or bool(poller.poll(ms))
 
 
 def pending(sock: "Any") -> bool:

@@ -322,7 +322,7 @@ class WebSocket(Waiting, Connection):
         """
         self._protocol.close(code, reason)
         try:
-            await _within(self._closing(), self._close_timeout)
+            await _within(self._closing(), self.close_timeout)
             if not self._receiving:
                 await self._finish()
         except (MemoryError, OSError, WebSocketError):
@@ -508,8 +508,8 @@ class WebSocket(Waiting, Connection):
         if self._sock is None:
             return
         try:
-            await self._run(self._last_bytes(), self._close_timeout)
-            await self._run(self._linger(), self._close_timeout, self._linger_idle())
+            await self._run(self._last_bytes(), self.close_timeout)
+            await self._run(self._linger(), self.close_timeout, self._linger_idle())
         except OSError:
             pass  # it took too long, or the peer has gone: either way it is over
         finally:

@@ -171,7 +171,7 @@ class Server(Waiting):
         self._max_backlog = max_backlog
         self._ssl = ssl
         self._handshake_timeout = handshake_timeout
-        self._close_timeout = close_timeout
+        self.close_timeout = close_timeout
         self._admitted: set = set()  # handshakes whose answer is on its way
         self._opening: set = set()  # tasks, up to the end of their handshakes
         self._tasks: set = set()
@@ -275,7 +275,7 @@ class Server(Waiting):
         try:
             self._opening.add(task)
             protocol = self._new_protocol()
-            ws = Client(protocol, self._close_timeout, sock)
+            ws = Client(protocol, self.close_timeout, sock)
             try:
                 await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
             except (MemoryError, OSError, WebSocketError) as error:

@@ -45,5 +45,5 @@ class ConnectionClosed(_Closed):
 class Timeout(OSError):
     """Nothing came, or nothing could be sent, within the time that was given."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(ETIMEDOUT, what)
+    def __init__(self, reason: str) -> None:
+        super().__init__(ETIMEDOUT, reason)

@@ -37,22 +37,22 @@ def long_length(buffer, at: int) -> int:
     return -1 if n < 0x10000 or buffer[at + 2] & 0x80 else n
 
 
-def put_header(buffer, at: int, byte0: int, length: int, mask_bit: int) -> int:
+def put_header(buffer, at: int, byte0: int, size: int, mask_bit: int) -> int:
     """Write a header without its masking key at ``at``; gives the place after it."""
     buffer[at] = byte0
-    if length < 126:
-        buffer[at + 1] = mask_bit | length
+    if size < 126:
+        buffer[at + 1] = mask_bit | size
         return at + 2
     end = at + 4
     buffer[at + 1] = mask_bit | 126
-    if length > 0xFFFF:
+    if size > 0xFFFF:
         end = at + 10
         buffer[at + 1] = mask_bit | 127
     i = end
     while i > at + 2:
         i -= 1
-        buffer[i] = length & 0xFF
-        length >>= 8
+        buffer[i] = size & 0xFF
+        size >>= 8
     return end
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+_TOKEN = const(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def accept_key(key: str) -> str:
@@ -49,17 +49,18 @@ def parse_url(url: str) -> "tuple[bool, str, int, str, bytes]":
     else:
         host, _, port = host.partition(":")
         valid = ":" not in port
-    port = port or ("443" if scheme == "wss" else "80")
-    valid = valid and host and port.isdigit() and 0 < int(port) < 65536
+    number = 443 if scheme == "wss" else 80
+    if port:
+        number = int(port) if port.isdigit() else 0
     if (
-        not valid
+        not (valid and host and 0 < number < 65536)
         or scheme not in ("ws", "wss")
         or "#" in rest
         or (sign and ":" not in user)
         or (not is_visible(rest))
     ):
         raise ValueError("url must be ws[s]://[user:password@]host[:port][/path] without #")
-    return scheme == "wss", host, int(port), path, unquote(user)
+    return scheme == "wss", host, number, path, unquote(user)
 
 
 def unquote(text: str) -> bytes:
@@ -73,20 +74,24 @@ def unquote(text: str) -> bytes:
     return data
 
 
-def basic(user: bytes) -> str:
+def basic(data: bytes) -> str:
     """The value of Authorization (RFC 7617) for ``b"name:password"``."""
-    return "Basic " + str(b2a_base64(user), "ascii").strip()
+    return "Basic " + str(b2a_base64(data), "ascii").strip()
+
+
+# Texts are looked through as bytes: MicroPython keeps each character that it makes a str of for
+# ever.
 
 
 def is_visible(text: str) -> bool:
-    for c in text:
-        if not "!" <= c <= "~":
+    for c in text.encode():
+        if not 32 < c < 127:
             return False
     return True
 
 
 def is_token(text: str) -> bool:
-    for c in text:
+    for c in text.encode():
         if c not in _TOKEN:
             return False
     return bool(text)
@@ -97,8 +102,8 @@ def tokens(value: str) -> "list[str]":
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def has_token(value: str, token: str) -> bool:
-    return token in tokens(value.lower())
+def has_token(value: str, name: str) -> bool:
+    return name in tokens(value.lower())
 
 
 def parse_head(head: bytes) -> "tuple[str, dict[str, str]]":
@@ -161,13 +166,10 @@ class ClientHandshake:
         host = "[" + self.host + "]" if ":" in self.host else self.host
         if self.port != (443 if self.secure else 80):
             host = "%s:%d" % (host, self.port)
+        # One constant takes less memory than one for each line.
         lines = [
-            "GET " + self.path + " HTTP/1.1",
-            "Host: " + host,
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Key: " + self._key,
-            "Sec-WebSocket-Version: 13",
+            "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13" % (self.path, host, self._key)
         ]
         if user:
             lines.append("Authorization: " + basic(user))
@@ -179,7 +181,7 @@ class ClientHandshake:
         if extension:
             lines.append("Sec-WebSocket-Extensions: " + extension.offer())
         for name, value in headers:
-            if not is_token(name) or [c for c in value if c < " " and c != "\t"]:
+            if not is_token(name) or [c for c in value.encode() if c < 32 and c != 9]:
                 raise ValueError("malformed header " + repr(name))
             lines.append(name + ": " + value)
         self.request: bytes | None = build_head(lines)
@@ -189,7 +191,7 @@ class ClientHandshake:
         try:
             line, headers = parse_head(head)
         except ValueError as error:
-            raise HandshakeError("response: " + str(error)) from None
+            raise HandshakeError("response: %s" % error) from None
         version, _, rest = line.partition(" ")
         code, _, phrase = rest.partition(" ")
         minor = version[7:]
@@ -199,7 +201,7 @@ class ClientHandshake:
         status = int(code)
         if status != 101:
             raise HandshakeError("the server answered %d %s" % (status, phrase), status)
-        if version == "HTTP/1.0":
+        if int(minor) < 1:
             raise HandshakeError("the server speaks HTTP/1.0", status)
         wrong = ""
         if headers.get("upgrade", "").lower() != "websocket":
@@ -217,5 +219,5 @@ class ClientHandshake:
         if self.subprotocol is not None and self.subprotocol not in self._offered:
             wrong = "Sec-WebSocket-Protocol"
         if wrong:
-            raise HandshakeError("wrong " + wrong + " in the response", status)
+            raise HandshakeError("wrong %s in the response" % wrong, status)
         return None

@@ -59,7 +59,7 @@ class Listener:
         self._new_protocol = protocol
         self._ssl = ssl
         self._handshake_timeout = handshake_timeout
-        self._close_timeout = close_timeout
+        self.close_timeout = close_timeout
 
     def accept(self, timeout: "float | None" = None) -> WebSocket:
         """Wait for a client whose opening handshake succeeds (§4.2); others are answered and left.
@@ -83,7 +83,7 @@ class Listener:
                 continue
             ws: Any = None
             try:
-                ws = WebSocket(self._new_protocol(), self._close_timeout, sock)
+                ws = WebSocket(self._new_protocol(), self.close_timeout, sock)
                 ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
                 return ws
             except (OSError, WebSocketError):

@@ -154,7 +154,7 @@ def _parse(text: str) -> "dict[str, Any] | None":
         bits = None
         if key in ("client_max_window_bits", "server_max_window_bits"):
             if equals:
-                if not value.isdigit() or value[0] == "0" or not 8 <= int(value) <= 15:
+                if not value.isdigit() or value.startswith("0") or not 8 <= int(value) <= 15:
                     return None
                 bits = int(value)
         elif key not in ("client_no_context_takeover", "server_no_context_takeover") or equals:

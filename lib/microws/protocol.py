@@ -47,8 +47,6 @@ _BETWEEN = const(-1)  # frames
 _INFLATING = const(-2)  # a message that is complete
 
 _BUFFERS: "Any" = (bytearray, memoryview)
-_EMPTY = bytearray()
-_EMPTY_VIEW = memoryview(_EMPTY)
 NO_BUFFER = "a buffer must be a bytearray or a memoryview of bytes"
 
 
@@ -102,16 +100,16 @@ class Protocol:
         self.state = _CONNECTING
         self.handshake = handshake
         self.client = client
-        self._max_size = max_size
-        self._max_fragments = max_fragments
+        self.max_size = max_size
+        self.max_fragments = max_fragments
         self._patience = None if message_timeout is None else int(message_timeout * 1000)
         self._late = 0  # milliseconds in which the message in progress was waited for
         # The head as far as it has come, how much of CR LF CR LF stands at its end, its lines.
         self._head: Any = [bytearray(), 0, 0, max_header, max_fields]
         # Receiving
         self._mask_in = 0 if client else 0x80
-        self._rx = bytearray(read_size)
-        self.view = memoryview(self._rx)
+        self._rx: Any = bytearray(read_size)
+        self.view: Any = memoryview(self._rx)
         self._rx_start = 0
         self._rx_end = 0
         self._next_read = read_size
@@ -128,8 +126,8 @@ class Protocol:
         self.stop = 0
         # Sending
         self._mask_out = 0x80 if client else 0
-        self._write_size = write_size
-        self.tx = bytearray(144)
+        self.write_size = write_size
+        self.tx: Any = bytearray(144)
         self.tx_start = 0
         self.tx_end = 0
         self._out: Any = None  # the payload that goes through tx in pieces
@@ -159,8 +157,7 @@ class Protocol:
     def abort(self) -> None:
         """The connection is lost: nothing more will be read or written."""
         # First, for the end may need a little of it. Whoever holds on to this holds no buffers.
-        self._rx = self.tx = _EMPTY
-        self.view = _EMPTY_VIEW
+        self._rx = self.tx = self.view = b""
         self.mute()
         try:
             self.buffer_updated(0)
@@ -364,7 +361,7 @@ class Protocol:
                     self._skip = True
                 at = self._at if partial else 0
                 if not self._skip and (compressed or not self._piecewise):
-                    if at + length > self._max_size or (
+                    if at + length > self.max_size or (
                         target is not None and at + length > len(target)
                     ):
                         return self._too_big()
@@ -394,8 +391,8 @@ class Protocol:
                     self._at = self._utf8 = self._fragments = 0
                 else:
                     self._fragments += 1
-                    if self._fragments >= self._max_fragments and not self._piecewise:
-                        return self.fail(1008, "over %d fragments" % self._max_fragments)
+                    if self._fragments >= self.max_fragments and not self._piecewise:
+                        return self.fail(1008, "over %d fragments" % self.max_fragments)
                 if compressed:
                     if opcode and not self._skip:
                         self._collected = self._extension.collector(length)
@@ -492,7 +489,7 @@ class Protocol:
                 return self._piece()
             try:
                 if self._target is None and (data is None or at == len(data)):
-                    if not self._reserve(min(at + 256, self._max_size + 1), 0):
+                    if not self._reserve(min(at + 256, self.max_size + 1), 0):
                         return self.fail(1009, "no memory for the message")
                     data = self.data
                 view = memoryview(data)[at:] if at < len(data) else bytearray(1)
@@ -504,7 +501,7 @@ class Protocol:
                 self._left = _BETWEEN
                 self._at = at
                 return self._complete()
-            if not self._piecewise and at + n > min(self._max_size, len(data)):
+            if not self._piecewise and at + n > min(self.max_size, len(data)):
                 return self._too_big()
             if self.opcode == _TEXT:
                 self._utf8 = validate(data, at, at + n, self._utf8)
@@ -519,7 +516,7 @@ class Protocol:
         if data is None or len(data) < size:
             ahead = size
             if data is not None and not fin:
-                ahead = max(min(2 * size, self._max_size), size)
+                ahead = max(min(2 * size, self.max_size), size)
             try:
                 self.data = bytearray(ahead)
             except MemoryError:
@@ -629,7 +626,7 @@ class Protocol:
             self.tx_start = self.tx_end = _START - size
         if len(self.tx) - self.tx_end < size + n:
             try:
-                self._grow(min(size + n, _START + self._write_size))
+                self._grow(min(size + n, _START + self.write_size))
             except MemoryError:
                 if self.tx_end >= _START:
                     raise

@@ -76,15 +76,15 @@ class WebSocket(Connection):
         """
         data = self._payload(message, text)
         if data is None:
-            self._send_pieces(self._pieces(message), text)
+            self._send_pieces(message, text)
         else:
             self._protocol.send_message(self._opcode, data)
         self._flush()
 
-    def _send_pieces(self, pieces: "Any", text: "bool | None") -> None:
+    def _send_pieces(self, message: "Any", text: "bool | None") -> None:
         first = True
         try:
-            for piece in pieces:
+            for piece in self._pieces(message):
                 self._fragment(piece, text, first)
                 first = False
                 self._flush()
@@ -164,7 +164,7 @@ class WebSocket(Connection):
         self._protocol.close(code, reason)
         try:
             if self._protocol.state == _CLOSING:
-                self._run(self._await_close(), self._close_timeout)
+                self._run(self._await_close(), self.close_timeout)
             self._finish()
         except OSError:
             pass  # the peer is gone, which ends it as well
@@ -247,13 +247,13 @@ class WebSocket(Connection):
             p.mute()
             raise p.closed_error() from None
 
-    def _wait(self, direction: int, timeout_ms: int) -> None:
+    def _wait(self, direction: int, ms: int) -> None:
         if self._polled != direction:
             if self._poller is None:
                 self._poller = select.poll()
             self._poller.register(self._sock, direction)
             self._polled = direction
-        if not wait(self._poller, self._sock, timeout_ms):
+        if not wait(self._poller, self._sock, ms):
             raise Timeout("timed out")
 
     def _run(
@@ -277,8 +277,8 @@ class WebSocket(Connection):
         if self._sock is None:
             return
         try:
-            self._run(self._last_bytes(), self._close_timeout)
-            self._run(self._linger(), self._close_timeout, self._linger_idle())
+            self._run(self._last_bytes(), self.close_timeout)
+            self._run(self._linger(), self.close_timeout, self._linger_idle())
         except OSError:
             pass  # it took too long, or the peer has gone: either way it is over
         finally:

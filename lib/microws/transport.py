@@ -28,7 +28,7 @@ _TEXT = const(1)
 
 # Seconds without a byte after which a server that failed a connection drops it. Closing at once
 # would make TCP reset it, and the peer could miss the reason.
-_LINGER = 0.25
+_LINGER = const(0.25)
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
@@ -90,7 +90,7 @@ class Connection:
         self._protocol = protocol
         if close_timeout is not None:
             milliseconds(close_timeout)  # a wrong one
-        self._close_timeout = close_timeout
+        self.close_timeout = close_timeout
         self._sock = sock
 
     @property
@@ -137,7 +137,7 @@ class Connection:
     def _connect(self, ssl: "Any", resolve: "Any" = None) -> "Steps":
         handshake = self._protocol.handshake
         host = handshake.host
-        error: Exception = OSError("no address")
+        error: Exception = OSError("the name has no address")
         resolve = resolve or socket.getaddrinfo
         for address in resolve(host, handshake.port, 0, socket.SOCK_STREAM):
             sock = socket.socket(address[0], socket.SOCK_STREAM)

@@ -1,13 +1,11 @@
 """Incremental validation of UTF-8 (RFC 3629 §4), as a text message arrives in pieces.
 
-A state is a small integer: 0 between two characters, INVALID after an error, else what the
+A state is a small integer: 0 between two characters, -1 after an error, else what the
 character begun still needs. MicroPython's own ``str(buffer, "utf-8")`` lets overlong forms,
 surrogates and code points past U+10FFFF through.
 """
 
-from ._compat import MICROPYTHON, const, loops
-
-INVALID = const(-1)
+from ._compat import MICROPYTHON, loops
 
 validate = loops.utf8_validate
 
