@@ -8,10 +8,13 @@ README says, with 1 when not.
 import argparse
 import contextlib
 import fnmatch
+import functools
+import hashlib
 import itertools
 import json
 import os
 import queue
+import re
 import shutil
 import signal
 import socket
@@ -136,11 +139,11 @@ class Programs:
     def __init__(self):
         self._running = set()
         self._lock = threading.Lock()
-        self._closed = False
+        self.closed = False
 
     def start(self, command, **options):
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise Stuck("interrupted")
             # In a session of its own: Ctrl-C comes to this program, which ends the others.
             process = subprocess.Popen(
@@ -158,7 +161,7 @@ class Programs:
 
     def end_all(self):
         with self._lock:
-            self._closed = True
+            self.closed = True
             for process in self._running:
                 process.kill()
 
@@ -204,6 +207,18 @@ def environment():
     return env
 
 
+def hashes(paths):
+    return [(path, hashlib.sha256(Path(path).read_bytes()).hexdigest()) for path in sorted(paths)]
+
+
+@functools.cache
+def identity(vm):
+    """What tells this Python from others: its version, its program and the libraries of that."""
+    code = "import sys; print(sys.version); print(open('/proc/self/maps').read())"
+    told = subprocess.check_output([*VMS[vm].command, "-c", code], env=environment(), text=True)
+    return told.splitlines()[0], hashes(set(re.findall("r-xp .*? (/.*)", told)))
+
+
 def free_port():
     """A port for a program that cannot tell which one it got, as on MicroPython."""
     with socket.socket() as sock:
@@ -225,9 +240,29 @@ class Run:
         self.results = {}
         self.troubles = []  # what went wrong beside the cases
         self.seconds = 0.0
+        self.before = ""  # where an earlier run has found the results: a word on that
         self._news = queue.SimpleQueue()
 
-    def __call__(self):
+    def _key(self):
+        """A hash of all that the outcome depends on; what begins with a dot is an editor's."""
+        library = TOP / "lib" / "microws"
+        sources = [*library.glob("[!.]*.py"), *HERE.glob("[!.]*.py"), HERE / "run.sh"]
+        same = (
+            *(self.combination, self.chunk, self.pieces, identity(self.combination.vm)),
+            hashes([*sources, *HERE.glob("requirements-*.txt")]),
+        )
+        return hashlib.sha256(repr(same).encode()).hexdigest()
+
+    def __call__(self, go_on):
+        """Run it, unless ``go_on`` and an earlier run has found all as expected."""
+        key, found = self._key(), self.folder / "outcome.json"
+        # No such file, or what a power cut has left of it: it is run anew.
+        with contextlib.suppress(OSError, ValueError):
+            outcome = json.loads(found.read_bytes())
+            if go_on and outcome["key"] == key:
+                self.results, self.seconds = outcome["results"], outcome["seconds"]
+                self.before = ", found before"
+                return self
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         started = time.monotonic()
@@ -243,6 +278,12 @@ class Run:
         if log.exists() and log.stat().st_size:
             last = log.read_text("utf-8", "replace").splitlines()[-1]
             self.troubles.append(f"the echo program said: {last}\n    {log.relative_to(TOP)}")
+        # With another key the code was changed meanwhile.
+        if not (any(differences(self)) or programs.closed) and self._key() == key:
+            outcome = {"key": key, "seconds": self.seconds, "results": self.results}
+            new = self.folder / "outcome.new"
+            new.write_text(json.dumps(outcome))
+            os.replace(new, found)  # a kill leaves all of it or nothing
         return self
 
     def _echo(self, *target):
@@ -449,6 +490,8 @@ def arguments():
     parser.add_argument("--vm", choices=VMS)
     parser.add_argument("--front", choices=FRONTS)
     parser.add_argument("--pieces", action="store_true", help="echo every message by pieces")
+    text = "run only what no earlier run of the same code has found as expected"
+    parser.add_argument("--continue", dest="go_on", action="store_true", help=text)
     # Most of a run is waiting: for the suite's pauses, and for its peer to close.
     parser.add_argument(
         "--jobs", type=int, default=2 * (os.cpu_count() or 1), metavar="N", help="runs at a time"
@@ -509,13 +552,12 @@ def main():
     with ThreadPoolExecutor(chosen.jobs) as pool:
         try:
             # Not in the order of the runs' start, but of the table.
-            for run in pool.map(Run.__call__, [run for run in runs if run.chunk.cases]):
+            wanted = [run for run in runs if run.chunk.cases]
+            for run in pool.map(lambda run: run(chosen.go_on), wanted):
                 bad = len(list(differences(run)))
                 verdict = f"{bad} NOT AS EXPECTED" if bad else "as expected"
-                print(
-                    f"{run.combination}, {run.chunk.name}: {verdict}, {run.seconds:.1f} s",
-                    flush=True,
-                )
+                seconds = f"{run.seconds:.1f} s{run.before}"
+                print(f"{run.combination}, {run.chunk.name}: {verdict}, {seconds}", flush=True)
         except BaseException:
             programs.end_all()
             pool.shutdown(cancel_futures=True)
@@ -538,5 +580,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(main())
-    print("Interrupted.", file=sys.stderr)
+    print("Interrupted. To go on, run it again with --continue.", file=sys.stderr)
     sys.exit(130)
