@@ -603,6 +603,24 @@ def test_message_has_its_time(serve, begin, drop):
         peer.echo(b"next")
 
 
+def test_recv_has_its_time_where_the_peer_takes_no_answers():
+    with contextlib.closing(microws.listen("127.0.0.1", 0)) as listener, socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.connect(("127.0.0.1", listener.port))
+        peer.sendall(request())
+        with listener.accept(timeout=PATIENCE) as ws:
+            ws._sock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            while ws._protocol.tx_end == 0:  # nothing waits to be sent
+                peer.sendall(frame(PING, b"p" * 125, True) * 40)
+                with pytest.raises(microws.Timeout):
+                    ws.recv(0.001)
+            with pytest.raises(microws.Timeout):
+                ws.recv(0.1)
+            peer.sendall(frame(TEXT, b"still here", True))
+            assert ws.recv(PATIENCE) == "still here"
+            peer.shutdown(socket.SHUT_WR)
+
+
 def test_flood_of_pings_leaves_others_their_turn(start):
     port = free_port()
     process = start(BOARD.command("-c", SERVER, "asyncio", port, {}))

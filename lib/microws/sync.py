@@ -201,7 +201,7 @@ class WebSocket(Connection):
             event = p.parse()
             if p.tx_end:
                 try:
-                    self._flush()
+                    self._flush(False)  # a peer that takes no answers may still speak
                 except WebSocketError:
                     pass  # what the peer sent before it left is still to be read
             if event != _NOTHING:
@@ -210,36 +210,42 @@ class WebSocket(Connection):
                     raise p.closed_error()
                 return event
             try:
-                n = self._sock.readinto(p.get_buffer(), p.read_size) if self._more else None
-                while n is None:
+                if not self._more:
                     self._wait_to_read(timeout, start)
-                    n = self._sock.readinto(p.get_buffer(), p.read_size)
+                n = self._sock.readinto(p.get_buffer(), p.read_size)
             except Timeout:
                 raise
             except OSError:
                 n = 0  # a reset ends the stream as well
             self._more = n == p.read_size
-            p.buffer_updated(n)
+            if n is not None:
+                p.buffer_updated(n)
 
     def _wait_to_read(self, timeout: "float | None", start: "Any") -> None:
-        """Wait for bytes, at most ``timeout`` seconds from the time ``start`` on."""
+        """Wait for bytes, at most ``timeout`` seconds from the time ``start`` on.
+
+        Where an answer waits to be sent, this ends when it can be, too.
+        """
         now = ticks_ms()
         left = -1
         if timeout is not None:
             left = milliseconds(timeout) - ticks_diff(now, start)
             if left < 0:
                 raise Timeout("timed out")
+        p = self._protocol
         try:
-            self._wait(READ, left)
+            self._wait(READ | WRITE if p.tx_end else READ, left)
         finally:
-            self._protocol.waited(ticks_diff(ticks_ms(), now))
+            p.waited(ticks_diff(ticks_ms(), now))
 
-    def _flush(self) -> None:
+    def _flush(self, patient: bool = True) -> None:
         p = self._protocol
         try:
             while p.tx_start < p.tx_end or p.data_to_send():
                 n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
                 if n is None:
+                    if not patient:
+                        break
                     self._wait(WRITE, -1)
                 elif not p.sent(n):
                     break
