@@ -39,7 +39,7 @@ _TEXT = const(1)
 _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
-_START = const(16)  # a payload begins here in tx, so that whole words can be copied
+_START = const(16)  # a payload begins here in tx, for whole words; in rx, what follows a rest
 _VIEW = const(4096)  # worth a memoryview to read straight to the middle of a destination
 _GO_ON = const(-1)
 # What `_left` says instead of the bytes that are still to come of a frame's payload.
@@ -75,6 +75,7 @@ class Protocol:
     _fragments = 0  # after a message's first
     _fin = 0
     _key: "Any" = ZERO
+    _tail: "Any" = None  # of the read buffer, what is behind the beginning of a header
     _phase = 0
     _utf8 = 0
     _at = 0
@@ -157,7 +158,7 @@ class Protocol:
     def abort(self) -> None:
         """The connection is lost: nothing more will be read or written."""
         # First, for the end may need a little of it. Whoever holds on to this holds no buffers.
-        self._rx = self.tx = self.view = b""
+        self._rx = self.tx = self.view = self._tail = b""
         self.mute()
         try:
             self.buffer_updated(0)
@@ -185,10 +186,20 @@ class Protocol:
     def get_buffer(self) -> "Any":
         """Where to read to, from its start on, at most ``read_size`` bytes."""
         rx = self._rx
-        k = self._rx_end - self._rx_start
+        start = self._rx_start
+        k = self._rx_end - start
         if k:
             # The beginning of a header or of a control frame waits for its rest.
-            rx[:k] = rx[self._rx_start : self._rx_end]
+            if k <= _START <= start:
+                # So far in the buffer this takes no memory, each time.
+                apply_mask(rx, _START - k, rx, start, k, ZERO, 0, 0)
+                self._rx_start = _START - k
+                self._rx_end = _START
+                self.read_size = len(rx) - _START
+                if self._tail is None:
+                    self._tail = self.view[_START:]
+                return self._tail
+            rx[:k] = rx[start : self._rx_end]
             self._rx_start = 0
             self._rx_end = k
             self.read_size = len(rx) - k
