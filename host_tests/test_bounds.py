@@ -410,6 +410,7 @@ import sys
 import microws
 front, port, options = sys.argv[1:]
 options = eval(options)
+timeout = options.pop("recv", None)  # of each recv(), in seconds
 
 if front == "blocking":
     listener = microws.listen("127.0.0.1", int(port), **options)
@@ -417,8 +418,11 @@ if front == "blocking":
     while True:
         ws = listener.accept()
         try:
-            for message in ws:
-                ws.send(message)
+            while True:
+                try:
+                    ws.send(ws.recv(timeout))
+                except microws.Timeout:
+                    pass
         except microws.WebSocketError as error:
             print(repr(error))
 else:
@@ -427,8 +431,11 @@ else:
 
     async def echo(ws):
         try:
-            async for message in ws:
-                await ws.send(message)
+            while True:
+                try:
+                    await ws.send(await ws.recv(timeout))
+                except microws.Timeout:
+                    pass
         except microws.WebSocketError as error:
             print(repr(error))
 
@@ -584,9 +591,14 @@ DROPS = {
 }
 
 
+# A program that looks after something else now and then gives its peer no more time.
+RECV = pytest.mark.parametrize("recv", [{}, {"recv": 0.01}], ids=["patient", "impatient"])
+
+
+@RECV
 @pytest.mark.parametrize(("begin", "drop"), DROPS.values(), ids=DROPS)
-def test_message_has_its_time(serve, begin, drop):
-    port, process = serve(message_timeout=0.3, max_fragments=1 << 20)
+def test_message_has_its_time(serve, begin, drop, recv):
+    port, process = serve(message_timeout=0.3, max_fragments=1 << 20, **recv)
     with Peer(port) as slow:
         slow.open()
         slow.sock.sendall(begin)
@@ -712,9 +724,11 @@ def test_broadcasts_for_a_client_that_does_not_read_stay_in_their_bound(start, s
         process.wait_for(f"over with {left}")
 
 
-def test_silent_client_has_its_time(start):
+@RECV
+def test_silent_client_has_its_time(start, recv):
     port = free_port()
-    process = start(BOARD.command("-c", SERVER, "asyncio", port, {"keepalive_timeout": 0.4}))
+    options = {"keepalive_timeout": 0.4, **recv}
+    process = start(BOARD.command("-c", SERVER, "asyncio", port, options))
     process.wait_for("listening")
     with Peer(port) as silent, Peer(port) as lively:
         silent.open()

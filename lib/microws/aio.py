@@ -165,6 +165,7 @@ class WebSocket(Waiting, Connection):
     _ended: "Any" = None
     _keeper: "Any" = None
     _asked: "Any" = None  # what _heard was at the last Ping of the keepalive
+    _silence = 0  # milliseconds for which the last call heard nothing before it gave up
 
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         Waiting.__init__(self, sock)
@@ -378,7 +379,14 @@ class WebSocket(Waiting, Connection):
         if self._receiving:
             raise WebSocketError("another task receives from this connection")
         self._receiving = True
-        self._heard = ticks_ms()
+        now: Any = ticks_ms()
+        if self._silence:
+            # It goes on, without the time in which nobody listened.
+            now -= self._silence
+            self._silence = 0
+            if self._asked == self._heard:
+                self._asked = now
+        self._heard = now
         if self._keepalive_timeout and not self._keeper:
             self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
         p = self._protocol
@@ -422,6 +430,8 @@ class WebSocket(Waiting, Connection):
                     p.buffer_updated(n)
         finally:
             self._receiving = False
+            if self._event == _NOTHING:
+                self._silence = ticks_diff(ticks_ms(), self._heard)
             if self._ended:
                 self._ended.set()
 

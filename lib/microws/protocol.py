@@ -318,7 +318,10 @@ class Protocol:
         self._target = self.data = self._head = self._collected = self._inflater = None
         if self.state == _CONNECTING:
             return self.refuse(HandshakeError("out of memory", 0 if self.client else 503))
-        return self.fail(1009, "no memory for the message")
+        try:
+            return self.fail(1009, "no memory for the message")
+        except MemoryError:
+            return self._drop()  # without a word
 
     def _parse(self) -> int:
         if self.state == _CONNECTING:
