@@ -394,7 +394,7 @@ class WebSocket(Waiting, Connection):
         try:
             while True:
                 event = p.parse()
-                if p.tx_start < p.tx_end and not self._writing:
+                if p.tx_end and not self._writing:
                     try:
                         if not self._write():
                             await self._send_frame(p.data_to_send)
