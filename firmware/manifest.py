@@ -9,12 +9,11 @@ import os
 
 include("$(PORT_DIR)/boards/manifest.py")
 metadata(version="0.1.0", license="MIT")
-for folder, package_name, for_computers in (
-    ("../lib", "microws", "_cpython.py"),
-    ("..", "firmware", "manifest.py"),
-):
+# Some are for computers only; and the program does not compress, so that need not take flash.
+left_out = ("_cpython.py", "manifest.py", "permessage_deflate.py")
+for folder, package_name in (("../lib", "microws"), ("..", "firmware")):
     names = sorted(os.listdir(folder + "/" + package_name))
-    files = [name for name in names if name.endswith(".py") and name != for_computers]
+    files = [name for name in names if name.endswith(".py") and name not in left_out]
     package(package_name, files=files, base_path=folder)
 for name in ("boot.py", "main.py"):
     module(name, base_path="..")
