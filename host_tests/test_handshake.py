@@ -178,6 +178,22 @@ def test_client_refuses_what_may_not_stand_in_a_request(arguments):
         ClientHandshake("ws://h", **arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"url": b"ws://h"},
+        {"headers": [("X", 1)]},
+        {"headers": [(b"X", "y")]},
+        {"subprotocols": [1]},
+        {"subprotocols": b"chat"},
+    ],
+    ids=repr,
+)
+def test_client_takes_text_only(arguments):
+    with pytest.raises(TypeError):
+        ClientHandshake(**{"url": "ws://h", **arguments})
+
+
 def test_client_accepts_the_answer_of_the_rfc(client):
     assert client.respond(head(RESPONSE)) is None
     assert client.subprotocol == "chat"

@@ -157,8 +157,9 @@ def serve(
 class WebSocket(Waiting, Connection):
     """An open connection; ``connect()`` and ``serve()`` make it.
 
-    One task at a time may receive; any number may send. Asynchronous iteration gives messages and
-    ends at a clean close. Errors are those of the blocking ``microws.WebSocket``.
+    One task at a time may receive (another gets ``WebSocketError``); any number may send.
+    Asynchronous iteration gives messages and ends at a clean close. The other errors are those of
+    the blocking ``microws.WebSocket``.
     """
 
     _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
@@ -278,7 +279,8 @@ class WebSocket(Waiting, Connection):
     async def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
 
-        ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009.
+        ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009; one
+        that was complete when an earlier call was cancelled stays, and this is a ``ValueError``.
         """
         p = self._protocol
         if buffer is None:
@@ -308,7 +310,8 @@ class WebSocket(Waiting, Connection):
         """Receive one message of any size piece by piece: ``async for piece in ...``.
 
         Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without a
-        buffer, str or bytes of at most 1 KiB. Text is cut between characters.
+        buffer, str or bytes of at most 1 KiB. Text is cut between characters. A compressed message
+        is collected first, as in the blocking front.
         """
         return _Pieces(self, buffer)
 

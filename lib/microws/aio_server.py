@@ -50,8 +50,9 @@ async def serve(
     At most ``max_backlog`` bytes of broadcasts wait for a client; for one that is slower, the
     oldest are dropped (``slow="drop"``), or it is closed with 1008 (``slow="close"``).
 
-    ``keepalive_timeout`` is as with ``connect()``. The other arguments, the error and the port
-    are as with ``microws.listen()``.
+    ``keepalive_timeout`` is as with ``connect()``. The other arguments, ``OSError`` and the port
+    are as with ``microws.listen()``. ``ValueError`` for another ``slow``, a port that none has or
+    a wrong ``compression``.
     """
     if slow not in ("drop", "close"):
         raise ValueError('slow must be "drop" or "close"')

@@ -1,4 +1,8 @@
-"""What can go wrong, as exceptions. A peer can cause only these and ``OSError``."""
+"""What can go wrong, as exceptions. A peer can cause only these and ``OSError``.
+
+Wrong arguments are ``ValueError`` or ``TypeError``. Where there is no memory for what this side
+asks for itself, a call raises ``MemoryError``.
+"""
 
 from errno import ETIMEDOUT
 
@@ -11,7 +15,7 @@ class HandshakeError(WebSocketError):
     """The opening handshake failed (RFC 6455 §4).
 
     ``status`` is an HTTP status: the one that the server answered (client side), the one that
-    was sent to the client (server side), or 0 where the peer's answer was no HTTP response.
+    was sent to the client (server side), or 0 where there was none.
     """
 
     def __init__(self, reason: str, status: int = 0) -> None:
@@ -30,7 +34,7 @@ class _Closed(WebSocketError):
 class ProtocolError(_Closed):
     """The peer broke a rule or struck a bound, and this side failed the connection (§7.1.7).
 
-    ``code`` is the close code that was sent: 1002, 1007, 1008, 1009 or 1011 (§7.4.1).
+    ``code`` is the close code that was sent: 1002, 1007, 1008 or 1009 (§7.4.1).
     """
 
 

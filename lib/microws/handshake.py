@@ -143,7 +143,7 @@ class ClientHandshake:
     ``headers`` are further ``(name, value)`` pairs, ``subprotocols`` names in the order of
     preference, ``extension`` what there is to offer, kept in ``extension`` once agreed on. A name
     and password in ``url`` go as Basic credentials (RFC 7617).
-    ``ValueError`` for what may not stand in a request.
+    ``ValueError`` for what may not stand in a request, ``TypeError`` for what is no str.
     """
 
     remote_address = ""
@@ -173,17 +173,17 @@ class ClientHandshake:
         ]
         if user:
             lines.append("Authorization: " + basic(user))
+        if self._offered:
+            lines.append("Sec-WebSocket-Protocol: " + ", ".join(self._offered))
         for name in self._offered:
             if not is_token(name):
                 raise ValueError("subprotocol must be a token: " + repr(name))
-        if self._offered:
-            lines.append("Sec-WebSocket-Protocol: " + ", ".join(self._offered))
         if extension:
             lines.append("Sec-WebSocket-Extensions: " + extension.offer())
         for name, value in headers:
+            lines.append(": ".join((name, value)))
             if not is_token(name) or [c for c in value.encode() if c < 32 and c != 9]:
                 raise ValueError("malformed header " + repr(name))
-            lines.append(name + ": " + value)
         self.request: bytes | None = build_head(lines)
 
     def respond(self, head: bytes) -> "bytes | None":

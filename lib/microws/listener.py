@@ -29,7 +29,8 @@ def listen(
     """Listen for clients; ``accept()`` of what it gives waits for one.
 
     ``compression`` accepts permessage-deflate, as ``connect()`` offers it.
-    ``OSError`` where the address cannot be had. CPython tells the port it chose for port 0.
+    ``OSError`` where the address cannot be had, ``ValueError`` or ``TypeError`` for wrong
+    arguments, an unknown limit among them. CPython tells the port it chose for port 0.
     """
     subprotocols = tuple(subprotocols)
 
@@ -64,7 +65,8 @@ class Listener:
     def accept(self, timeout: "float | None" = None) -> WebSocket:
         """Wait for a client whose opening handshake succeeds (§4.2); others are answered and left.
 
-        ``Timeout`` if none came within ``timeout`` seconds.
+        ``Timeout`` if none came within ``timeout`` seconds; ``ValueError`` for a timeout of
+        500000 s or more, be it one of ``listen()``.
         """
         start = ticks_ms()
         poller = select.poll()

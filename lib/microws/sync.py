@@ -39,9 +39,10 @@ def connect(
     or a number, 9 to 15, of window bits for what comes. ``limits`` go to ``Protocol``:
     ``max_size`` in bytes and others.
 
-    Raises ``ValueError`` for arguments that make no request, ``OSError`` (``Timeout`` is one)
-    where no connection can be had, ``HandshakeError`` where the server refuses or is no WebSocket
-    server.
+    Raises ``ValueError`` or ``TypeError`` for arguments that make no request, a timeout of
+    500000 s or more and an unknown limit among them; ``OSError`` (``Timeout`` is one) where no
+    connection can be had, or it is reset before the handshake is done; ``HandshakeError`` where
+    the server refuses, is no WebSocket server or ends it.
     """
     handshake = ClientHandshake(url, headers, subprotocols, new_extension(compression))
     protocol = Protocol(handshake, True, **limits)
@@ -72,7 +73,7 @@ class WebSocket(Connection):
         An iterable of these goes as one message in fragments, which may be larger than memory.
         Returns when all of it is handed to the network. Raises ``ConnectionClosed`` or
         ``ProtocolError`` if the connection is closed, ``TypeError`` or ``ValueError`` if it is no
-        message.
+        message, ``MemoryError`` if there is no room for it.
         """
         data = self._payload(message, text)
         if data is None:
@@ -101,7 +102,8 @@ class WebSocket(Connection):
         """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
 
         After a ``Timeout`` nothing is lost: a later call goes on. Raises ``ConnectionClosed`` once
-        the connection is closed, ``ProtocolError`` if the peer broke a rule or struck a bound.
+        the connection is closed, ``ProtocolError`` if the peer broke a rule or struck a bound,
+        ``ValueError`` for a timeout of 500000 s or more.
         """
         self._protocol.receive_into(None)
         self._receive(timeout)
@@ -116,7 +118,8 @@ class WebSocket(Connection):
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
 
         Up to 4 KiB this allocates nothing. ``is_text`` tells its kind. A message larger than
-        ``buffer`` fails the connection with 1009. Otherwise as ``recv()``.
+        ``buffer`` fails the connection with 1009. ``TypeError`` where ``buffer`` is neither
+        bytearray nor memoryview. Otherwise as ``recv()``.
         """
         if buffer is None:
             raise TypeError(NO_BUFFER)
@@ -134,8 +137,10 @@ class WebSocket(Connection):
         """Receive one message of any size piece by piece, in pieces of at most a buffer.
 
         Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without
-        a buffer, str or bytes of at most 1 KiB. Text is cut between characters. Raises as
-        ``recv()``.
+        a buffer, str or bytes of at most 1 KiB. Text is cut between characters. A compressed
+        message is collected first, at most ``max_size`` bytes of it, and then inflated piece by
+        piece to any size. Raises as ``recv()``, and for a wrong buffer ``TypeError``, or
+        ``ValueError`` where it is too small.
         """
         p = self._protocol
         event = p.receive_into(bytearray(1024) if buffer is None else buffer, True)
@@ -151,7 +156,10 @@ class WebSocket(Connection):
         p.release()
 
     def ping(self, data: "Any" = b"") -> None:
-        """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving."""
+        """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving.
+
+        ``ValueError`` for more bytes. Otherwise raises as ``send()``.
+        """
         self._protocol.ping(data)
         self._flush()
 
@@ -159,7 +167,8 @@ class WebSocket(Connection):
         """Close the connection (§7.1.2) and wait for the peer's Close at most ``close_timeout``.
 
         Messages that are still to come are dropped. Does nothing if it is closed already.
-        ``ValueError`` for a code that may not be sent, or a reason over 123 bytes.
+        ``ValueError`` for a code that may not be sent, or a reason over 123 bytes, ``TypeError``
+        for a code that is no int, or a reason that is no str.
         """
         self._protocol.close(code, reason)
         try:
