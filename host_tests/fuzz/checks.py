@@ -13,7 +13,7 @@ from microws import handshake
 from microws.errors import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
 from microws.frames import close_code_allowed
 from microws.handshake import ClientHandshake
-from microws.permessage_deflate import Deflate
+from microws.permessage_deflate import _TAIL, Deflate
 from microws.protocol import Protocol
 from microws.upgrade import ServerHandshake
 from mock_socket import BINARY, CLOSE, PING, PONG, TEXT, frame, frames, request
@@ -257,6 +257,10 @@ class Player:
         assert len(p._later) <= 4
         if p.data is not None and p.data is not p._rx:
             assert len(p.data) <= max(MAX_SIZE + 1, self.room)
+        if p._collected is not None:
+            assert p._collected.tell() <= MAX_SIZE
+        if p._inflater is not None:
+            assert len(p._inflater._rest) <= MAX_SIZE + len(_TAIL)
         if p._head is not None:
             assert len(p._head) <= MAX_HEADER
 
