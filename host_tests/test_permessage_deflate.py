@@ -202,6 +202,24 @@ def test_bounds_are_exact(client):
 
 
 @SIDES
+@pytest.mark.parametrize(("mode", "room"), [(OWN, 0), (INTO, 100), (PIECEWISE, 100)])
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_what_is_collected_is_bounded(client, mode, room, fragments):
+    """Data that inflates to nothing: only what is collected of it can strike the bound."""
+    nothing = b"\0\0\0\xff\xff" * 200 + b"\0"
+    if fragments == 1:
+        data = frame(BINARY, nothing, not client, True, 4)
+    else:
+        data = frame(BINARY, nothing[:600], not client, False, 4)
+        data += frame(0, nothing[600:], not client)
+    for max_size, good in ((len(nothing), True), (len(nothing) - 1, False)):
+        front = deflating(client, mode, room, max_size=max_size)
+        front.feed(data)
+        assert [m[1] for m in front.messages] == [b""] * good
+        assert good or failed(front, 1009)
+
+
+@SIDES
 def test_bomb_in_pieces_takes_the_buffer_only(client):
     front = deflating(client, PIECEWISE, 1000, max_size=2000)
     front.feed(frame(BINARY, packed(bytes(1_000_000)), not client, True, 4))
