@@ -1,8 +1,9 @@
 """Compression of messages, permessage-deflate (RFC 7692); imported only where it is asked for.
 
 No context is taken over from message to message, in either direction, so a connection keeps no
-window between two messages. While a message is inflated it takes the window (2 to the power of
-``window_bits`` bytes) and about 1.7 KiB on MicroPython.
+window between two messages. A message is collected whole, at most ``max_size`` bytes of it; then,
+while it is inflated, it takes the window besides (2 to the power of ``window_bits`` bytes) and
+about 1.3 KiB on MicroPython, 8 KiB on CPython. Compressing takes up to 300 KB on CPython.
 """
 
 import io

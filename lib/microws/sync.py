@@ -36,7 +36,8 @@ def connect(
     ``timeout`` in seconds bounds connecting and handshake together, ``close_timeout`` the closing
     handshake. ``ssl`` is an ``SSLContext``; without one, a wss:// server's certificate is verified
     by the platform's defaults. ``compression`` offers permessage-deflate (RFC 7692): "deflate",
-    or a number, 9 to 15, of window bits for what comes. ``limits`` go to ``Protocol``:
+    or a number, 9 to 15, of window bits for what comes (``ImportError`` where
+    ``permessage_deflate.py`` was left out). ``limits`` go to ``Protocol``:
     ``max_size`` in bytes and others.
 
     Raises ``ValueError`` or ``TypeError`` for arguments that make no request, a timeout of
