@@ -303,6 +303,15 @@ def test_accept_times_out(network):
     assert 3000 <= network.clock < 3100
 
 
+def test_closed_listener_accepts_nobody(network):
+    network.sockets.append(MockListener([]))
+    listener = microws.listen("0.0.0.0", 0)
+    for _ in range(2):
+        listener.close()
+        with pytest.raises(OSError, match="closed"):
+            listener.accept()
+
+
 @SIDES
 def test_close_waits_for_the_peer_no_longer_than_close_timeout(network, side):
     make, sock, _ = opened(network, side, answers=False, close_timeout=2)

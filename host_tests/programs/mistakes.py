@@ -26,8 +26,8 @@ async def expect(kind, what, attempt):
     print("%s: %s in place of %s" % (what, outcome, kind.__name__))
 
 
-async def listen(port):
-    await FRONT.serve(None, port)
+async def listen(port, **options):
+    await FRONT.serve(None, port, **options)
 
 
 async def pieces(ws, buffer):
@@ -53,12 +53,22 @@ CONNECTING = (
     (TypeError, {"subprotocols": 5}),
 )
 
+SERVING = (
+    (ValueError, {"handshake_timeout": FOREVER}),
+    (ValueError, {"close_timeout": FOREVER}),
+    (ValueError, {"compression": "gzip"}),
+    (ValueError, {"max_size": -1}),
+    (TypeError, {"nonsense": 1}),
+    (TypeError, {"subprotocols": 5}),
+)
+
 OPEN = (
     (TypeError, "send(None)", lambda ws: ws.send(None)),
     (TypeError, "send(5)", lambda ws: ws.send(5)),
     (ValueError, "send(no UTF-8)", lambda ws: ws.send(b"\xff", text=True)),
     (ValueError, "ping(126 bytes)", lambda ws: ws.ping(bytes(126))),
     (TypeError, "ping(5)", lambda ws: ws.ping(5)),
+    (TypeError, "ping('x')", lambda ws: ws.ping("x")),
     (ValueError, "close(999)", lambda ws: ws.close(999)),
     (ValueError, "close(1005)", lambda ws: ws.close(1005)),
     (TypeError, "close('1000')", lambda ws: ws.close("1000")),
@@ -83,6 +93,12 @@ async def run():
         await expect(ValueError, "connect(%r)" % wrong, lambda u=wrong: FRONT.connect(u))
     for port in (-1, 65536):
         await expect(ValueError, "serve(%d)" % port, lambda p=port: listen(p))
+    for kind, options in SERVING:
+        await expect(kind, "serve(%s)" % options, lambda o=options: listen(0, **o))
+    if front == "asyncio":
+        options = {"keepalive_timeout": FOREVER}
+        await expect(ValueError, "connect(%s)" % options, lambda: FRONT.connect(url, **options))
+        await expect(ValueError, "serve(%s)" % options, lambda: listen(0, **options))
     ws = await FRONT.connect(url)
     for kind, what, attempt in OPEN:
         await expect(kind, what, lambda a=attempt: a(ws))

@@ -122,6 +122,7 @@ class connect:
         self._ws = WebSocket(protocol, close_timeout)
         self._ssl = ssl
         self._resolve = resolve
+        milliseconds(keepalive_timeout)  # a wrong one
         self._ws._keepalive_timeout = keepalive_timeout
         self._timeout = timeout
 

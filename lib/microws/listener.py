@@ -38,7 +38,10 @@ def listen(
         handshake = ServerHandshake(subprotocols, new_extension(compression))
         return Protocol(handshake, False, **limits)
 
-    protocol()  # a wrong argument is told at once, not when a client comes
+    # A wrong argument is told at once, not when a client comes.
+    protocol()
+    milliseconds(handshake_timeout)
+    milliseconds(close_timeout)
     return Listener(host, port, protocol, ssl, handshake_timeout, close_timeout)
 
 
@@ -65,9 +68,11 @@ class Listener:
     def accept(self, timeout: "float | None" = None) -> WebSocket:
         """Wait for a client whose opening handshake succeeds (§4.2); others are answered and left.
 
-        ``Timeout`` if none came within ``timeout`` seconds; ``ValueError`` for a timeout of
-        500000 s or more, be it one of ``listen()``.
+        ``Timeout`` if none came within ``timeout`` seconds, ``ValueError`` for 500000 s or more,
+        ``OSError`` once the listener is closed.
         """
+        if self._sock is None:
+            raise OSError("the listener is closed")
         start = ticks_ms()
         poller = select.poll()
         poller.register(self._sock, READ)
@@ -99,7 +104,9 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; connections that are open stay open."""
-        self._sock.close()
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
 
     def __enter__(self) -> "Listener":
         return self

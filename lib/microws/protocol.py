@@ -646,19 +646,21 @@ class Protocol:
                     raise
                 # The message goes in smaller pieces.
             k = min(n, len(self.tx) - self.tx_end - size)
+        if k < n and self._mask_out and self._out_key is ZERO:
+            self._out_key = bytearray(4)
         self._put_frame(fin | opcode, n, data, 0, k)
         if k < n:
             self._out = data
             self._out_at = k
             if self._mask_out:
-                if self._out_key is ZERO:
-                    self._out_key = bytearray(4)
                 apply_mask(self._out_key, 0, self.tx, self.tx_end - k - 4, 4, ZERO, 0, 0)
 
     def ping(self, data: "Any" = b"") -> None:
         """Send a Ping (§5.5.2); ``ValueError`` where ``data`` has over 125 bytes."""
         if self.state != _OPEN or self.is_mute:
             raise self.closed_error()
+        if isinstance(data, str):
+            raise TypeError("a ping carries bytes")
         if len(data) > 125:
             raise ValueError("a ping carries at most 125 bytes")
         self._send_control(_PING, data, 0, len(data))

@@ -45,8 +45,13 @@ def new_extension(compression: "str | int | None") -> "Any":
     return Deflate(compression)
 
 
-def milliseconds(timeout: float) -> int:
-    """``timeout`` seconds in milliseconds; ``ValueError`` past what a board's clock can count."""
+def milliseconds(timeout: "float | None") -> int:
+    """``timeout`` seconds in milliseconds, -1 for no limit.
+
+    ``ValueError`` past what a board's clock can count.
+    """
+    if timeout is None:
+        return -1
     if not timeout < 500000:
         raise ValueError("a timeout must be less than 500000 s; None is no limit")
     return int(timeout * 1000)
@@ -88,8 +93,7 @@ class Connection:
 
     def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
         self._protocol = protocol
-        if close_timeout is not None:
-            milliseconds(close_timeout)  # a wrong one
+        milliseconds(close_timeout)  # a wrong one
         self.close_timeout = close_timeout
         self._sock = sock
 
