@@ -467,14 +467,16 @@ class WebSocket(Waiting, Connection):
         if silence >= 3 * period_ms and self._asked == heard:
             self._shut()
             return
-        # Whoever was not asked yet may have spoken while this program itself stood still.
-        self._asked = heard
-        if p.state == _OPEN and not p.data_to_send():
-            p.ping()
-            try:
+        try:
+            if p.state == _OPEN and not p.data_to_send():
+                p.ping()
                 self._write()
-            except WebSocketError:
-                self._shut()
+            # Whoever was not asked yet may have spoken while this program itself stood still.
+            self._asked = heard
+        except MemoryError:
+            pass  # it is asked at the next beat
+        except WebSocketError:
+            self._shut()
 
     def _write(self) -> bool:
         """Write what the network takes at once, and tell whether that is all."""
