@@ -47,8 +47,9 @@ async def serve(
     an iterable of bytes. A client past ``max_clients`` gets HTTP 503. ``on_refused(ws, error)``
     hears of each that got no WebSocket.
 
-    At most ``max_backlog`` bytes of broadcasts wait for a client; for one that is slower, the
-    oldest are dropped (``slow="drop"``), or it is closed with 1008 (``slow="close"``).
+    At most ``max_backlog`` bytes of broadcasts wait for a client behind the one that is half-way;
+    for one that is slower, the oldest are dropped (``slow="drop"``), or it is closed with 1008
+    (``slow="close"``). One for whom memory runs out is disconnected.
 
     ``keepalive_timeout`` is as with ``connect()``. The other arguments, ``OSError`` and the port
     are as with ``microws.listen()``. ``ValueError`` for another ``slow``, a port that none has or
