@@ -15,6 +15,7 @@ from conftest import INTERPRETERS, PATIENCE, TOP
 from microws import aio, aio_server
 from microws.protocol import Protocol
 from mock_socket import BINARY, PING, PONG, TEXT, close_frame, frame, frames, request, response
+from parties import PROGRAMS, free_port
 
 BOARD = INTERPRETERS["micropython32"]
 PACKED = zlib.compress(bytes(1_000_000), wbits=-10)
@@ -493,12 +494,6 @@ class Peer:
         self.data = b""
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(params=["blocking", "asyncio"])
 def serve(request, start):
     def serve_with(**options):
@@ -680,28 +675,40 @@ def test_client_past_max_clients_is_told_so(start):
 
 
 BROADCASTS = """
-import asyncio
+import gc
 import sys
+message = bytes(int(sys.argv[3]))
+room = bytearray(3 * len(message) + 50)  # for frames, before the compiler leaves small pieces
+for name in ("protocol", "handshake", "upgrade", "transport", "aio", "aio_server"):
+    __import__("microws." + name)
+    gc.collect()
+import asyncio
 import microws
 from microws import aio
+room = None
 
 async def handler(ws):
+    if len(server.clients) == 1:
+        ws._sock.setsockopt(1, 7, 1)  # SO_SNDBUF: it takes a part of a large frame
     try:
         await ws.recv()
     except microws.WebSocketError:
         pass
 
 async def main():
-    port, slow = sys.argv[1:]
+    global server
+    port, slow = sys.argv[1:3]
     server = await aio.serve(handler, "127.0.0.1", int(port), slow=slow, close_timeout=0.3)
     print("listening")
     while len(server.clients) < 2:
         await asyncio.sleep(0.01)
-    message = bytes(1000)
+    most = [0, 0]
     while len(server.clients) == 2 and sum(ws.dropped for ws in server.clients) < 100:
         server.broadcast(message)
+        for ws in server.clients:
+            most = max(most[0], len(ws._protocol.tx)), max(most[1], ws._waiting_bytes)
         await asyncio.sleep(0)
-    print("over with", len(server.clients))
+    print("over with", len(server.clients), *most)
     server.broadcast("over")
     await server.wait_closed()
 
@@ -709,19 +716,37 @@ asyncio.run(main())
 """
 
 
+def hear(peer, message):
+    """Nothing but this message, each a whole frame, and in the end a text."""
+    over = frame(TEXT, b"over")
+    data = bytearray(peer.data)
+    while not data.endswith(over):
+        data += peer.some()
+    whole = frame(BINARY, message)
+    assert data == whole * (len(data) // len(whole)) + over
+
+
+@pytest.mark.parametrize("size", [1000, 8000])
 @pytest.mark.parametrize(("slow", "left"), [("drop", 2), ("close", 1)])
-def test_broadcasts_for_a_client_that_does_not_read_stay_in_their_bound(start, slow, left):
+def test_broadcasts_for_a_client_that_does_not_read_stay_in_their_bound(start, slow, left, size):
     port = free_port()
-    process = start(BOARD.command("-c", BROADCASTS, port, slow))
+    process = start(BOARD.command("-c", BROADCASTS, port, slow, size))
     process.wait_for("listening")
     with Peer(port) as lazy, Peer(port) as other:
         lazy.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         lazy.open()
         other.open()
-        over = frame(TEXT, b"over")
-        while not other.data.endswith(over):
-            other.data = other.data[-len(over) :] + other.some()
-        process.wait_for(f"over with {left}")
+        hear(other, bytes(size))
+        in_tx, in_backlog = process.wait_for(f"over with {left}").split()[-2:]
+        assert int(in_tx) <= 16 + 4096
+        assert int(in_backlog) <= 4096
+        if slow == "drop":
+            hear(lazy, bytes(size))
+
+
+def test_no_memory_for_the_rest_of_a_broadcast_ends_its_client_only():
+    result = BOARD.run(PROGRAMS / "broadcasts.py", free_port())
+    assert (result.stderr, result.stdout.split()) == ("", ["ended", "not", "sent"])
 
 
 @RECV

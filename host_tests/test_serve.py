@@ -7,6 +7,7 @@ import socket
 
 import pytest
 import rude
+from mock_socket import BINARY, PONG, TEXT, frames
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -17,6 +18,7 @@ from microws import HandshakeError, aio
 
 options = json.loads(sys.argv[1])
 end = asyncio.Event()
+tasks = []
 
 def pieces():
     for i in range(3):
@@ -63,6 +65,12 @@ async def obey(ws, message):
         for n in range(first, last):
             server.broadcast("%05d " % n + "." * 94)
             await asyncio.sleep(0)
+    elif message == "large":
+        sock = getattr(ws._sock, "socket", ws._sock)
+        sock.setsockopt(1, 7, 1)  # SO_SNDBUF: it takes a part
+        server.broadcast(bytes(6000))
+        print("half-way", ws._protocol.is_sending())
+        tasks.append(asyncio.create_task(ws.send("from a task")))
     elif message == "nothing":
         try:
             server.broadcast(["in", "pieces"])
@@ -270,6 +278,21 @@ def test_a_slow_client_loses_the_oldest_and_nobody_else_anything(serving):
     assert numbers == sorted(set(numbers))
     assert len(numbers) == total - dropped
     assert {len(frame) for frame in data.split(b"\x81\x64")[1:-1]} == {100}
+
+
+def test_nothing_gets_into_a_broadcast_that_is_half_way(serving):
+    server = serving(write_size=256)
+    others = [(PONG, b"?"), (TEXT, b"from a task"), (TEXT, b"later")]
+    with rude.upgraded(server.port, small=True) as slow:
+        slow.sendall(rude.frame(b"large") + rude.frame(b"?", 0x89) + rude.frame(b"later"))
+        server.wait_for("half-way True")
+        server.wait_for("count 1")  # by now all of it waits
+        data = b""
+        while len(data) < 4 + 6000 + sum(2 + len(payload) for _, payload in others):
+            data += slow.recv(65536)
+    first, *rest = frames(data)[0]
+    assert first == (BINARY, 1, bytes(6000))
+    assert sorted(rest) == sorted((opcode, 1, payload) for opcode, payload in others)
 
 
 def test_a_slow_client_is_closed_where_that_is_wanted(serving):

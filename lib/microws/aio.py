@@ -197,12 +197,7 @@ class WebSocket(Waiting, Connection):
             await self._turn(True)
         self._protocol.send_message(opcode, data)
         if not self._write():
-            self._writing = True
-            try:
-                await self._flush()
-            finally:
-                self._writing = False
-                self._free()
+            await self._flush()
 
     async def _send_pieces(self, stream: "Any", pieces: "Any", text: "bool | None") -> None:
         await self._turn(True)
@@ -236,13 +231,8 @@ class WebSocket(Waiting, Connection):
     async def _send_frame(self, begin: "Any", *args: "Any") -> None:
         """Do ``begin(*args)``, and send what it brings, when no frame is half-way."""
         await self._turn(False)
-        self._writing = True
-        try:
-            begin(*args)
-            await self._flush()
-        finally:
-            self._writing = False
-            self._free()
+        begin(*args)
+        await self._flush()
 
     async def _turn(self, for_message: bool) -> None:
         """Wait until a frame may begin, or a message."""
@@ -494,6 +484,8 @@ class WebSocket(Waiting, Connection):
         return True
 
     async def _flush(self) -> None:
+        """Write all that waits; who calls this has the turn, and gives it back."""
+        self._writing = True
         try:
             while not self._write():
                 await self._ready(WRITE)
@@ -503,6 +495,9 @@ class WebSocket(Waiting, Connection):
             if self._protocol.is_sending():
                 self._shut()  # cancelled with half a frame out
             raise
+        finally:
+            self._writing = False
+            self._free()
 
     async def _run(
         self, steps: "Any", timeout: "float | None", idle: "float | None" = None

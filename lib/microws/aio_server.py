@@ -47,8 +47,9 @@ async def serve(
     an iterable of bytes. A client past ``max_clients`` gets HTTP 503. ``on_refused(ws, error)``
     hears of each that got no WebSocket.
 
-    At most ``max_backlog`` bytes of broadcasts wait for a client; for one that is slower, the
-    oldest are dropped (``slow="drop"``), or it is closed with 1008 (``slow="close"``).
+    At most ``max_backlog`` bytes of broadcasts wait for a client behind the one that is half-way;
+    for one that is slower, the oldest are dropped (``slow="drop"``), or it is closed with 1008
+    (``slow="close"``). One for whom memory runs out is disconnected.
 
     ``keepalive_timeout`` is as with ``connect()``. The other arguments, ``OSError`` and the port
     are as with ``microws.listen()``. ``ValueError`` for another ``slow``, a port that none has or
@@ -90,57 +91,67 @@ class Client(WebSocket):
     _posting: "Any" = None
 
     def _post(self, frame: bytes, max_backlog: int) -> bool:
-        """Send a frame without waiting; what the network does not take goes to the backlog.
+        """Send a frame without waiting, or put it into the backlog.
 
         False where nothing is sent any more. A negative bound closes whoever is slower.
         """
         p = self._protocol
         if p.state != _OPEN:
             return False
-        backlog = self._backlog
-        busy = backlog or self._fragmenting or self._writing or p.data_to_send()
-        if not busy:
-            try:
-                n = self._sock.write(frame, 0, len(frame)) or 0
-            except OSError:
-                p.mute()
-                return False
-            if n < len(frame):
-                p.queue(memoryview(frame)[n:])
-                self._post_later()
-            return True
-        if not backlog:
-            backlog = self._backlog = []
-        backlog.append(frame)
-        self._waiting_bytes += len(frame)
-        while self._waiting_bytes > abs(max_backlog):
-            self.dropped += 1
-            if max_backlog < 0:
-                self._posting = asyncio.create_task(self.close(1008, "too slow"))
-                return False
-            self._waiting_bytes -= len(backlog.pop(0))
-        self._post_later()
+        try:
+            if not (self._backlog or self._fragmenting or self._writing or p.data_to_send()):
+                n = 0
+                if self._plain is None:  # TLS, where it takes nothing, wants the same bytes again
+                    n = self._sock.write(frame, 0, len(frame)) or 0
+                if n < len(frame):
+                    # All of it goes, as its beginning may have gone; nothing comes between.
+                    p.queue(frame, n)
+                    if not self._write():
+                        self._posting = asyncio.create_task(self._post_rest(True))
+                        self._writing = True
+                return True
+            if not self._backlog:
+                self._backlog = []
+            self._backlog.append(frame)
+            self._waiting_bytes += len(frame)
+            while self._waiting_bytes > abs(max_backlog):
+                self.dropped += 1
+                self._waiting_bytes -= len(self._backlog.pop(0))
+                if max_backlog < 0:
+                    p.close(1008, "too slow")
+                    self._posting = asyncio.create_task(self.close())
+                    return False
+            if self._posting is None or self._posting.done():
+                self._posting = asyncio.create_task(self._post_rest(False))
+        except MemoryError:
+            self._shut()  # the others are not to miss the frame for it
+            return False
+        except (OSError, WebSocketError):
+            p.mute()
+            return False
         return True
 
-    def _post_later(self) -> None:
-        if self._posting is None or self._posting.done():
-            self._posting = asyncio.create_task(self._post_backlog())
-
-    async def _post_backlog(self) -> None:
+    async def _post_rest(self, half_way: bool) -> None:
+        """Send the rest of a frame that is half-way, and the backlog."""
         try:
-            while self._protocol.state == _OPEN:
+            if half_way:
+                await self._flush()
+            while self._backlog and self._protocol.state == _OPEN:
                 await self._turn(True)
                 await self._send_frame(self._next_in_backlog)
-                if not self._backlog:
-                    return
+        except MemoryError:
+            self._shut()
+            self._writing = False
+            self._free()  # whoever waits for a turn is told
         except WebSocketError:
             pass  # whoever receives from this connection is told
 
     def _next_in_backlog(self) -> None:
-        if self._backlog and not self._protocol.data_to_send():
+        p = self._protocol
+        if self._backlog and p.state == _OPEN and not p.data_to_send():
             frame = self._backlog.pop(0)
             self._waiting_bytes -= len(frame)
-            self._protocol.queue(frame)
+            p.queue(frame)
 
 
 class Server(Waiting):

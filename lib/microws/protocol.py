@@ -750,11 +750,22 @@ class Protocol:
             self._later = tuple([frame for frame in self._later if frame[0] != _PONG])
         self._later += ((opcode, bytes(memoryview(buffer)[at : at + n])),)
 
-    def queue(self, data: "Any") -> None:
-        """Send bytes as they are: of the handshake, or of a frame that was built elsewhere."""
-        self._grow(len(data))
-        apply_mask(self.tx, self.tx_end, data, 0, len(data), ZERO, 0, 0)
-        self.tx_end += len(data)
+    def queue(self, data: "Any", at: int = 0) -> None:
+        """Send bytes as they are, from ``at`` on: of the handshake, or of a frame built elsewhere.
+
+        No message may wait; ``data`` stays as it is until ``data_to_send()`` is false.
+        """
+        n = len(data) - at
+        try:
+            self._grow(min(n, self.write_size))
+        except MemoryError:
+            pass  # it goes in smaller pieces
+        k = min(n, len(self.tx) - self.tx_end)
+        apply_mask(self.tx, self.tx_end, data, at, k, ZERO, 0, 0)
+        self.tx_end += k
+        if k < n:
+            self._out = data
+            self._out_at = at + k
 
     def _grow(self, n: int) -> None:
         """Make room for ``n`` more bytes in the transmit buffer."""
