@@ -46,6 +46,7 @@ SERVERS = (
     "asynchronous_into",
     "asynchronous",
     *PEERS,
+    "peer_websockets",
 )
 CLIENTS = (
     "raw",
@@ -55,11 +56,17 @@ CLIENTS = (
     "asynchronous_into",
     "asynchronous",
     "peer_chumicro",
+    "peer_async_client",
+    "peer_websockets",
 )
 MANY = ("stream", "asynchronous", *PEERS)
 # What works with bytes in the caller's buffer; the others echo text as str.
 BYTES = ("raw", "c_websocket", "blocking_into", "stream", "asynchronous_into")
 UNFRAMED = ("raw", "stream")
+ONLY_MICROPYTHON = ("c_websocket", "peer_async_client")
+ONLY_CPYTHON = ("peer_websockets",)
+# The C module knows no 64-bit lengths; the other loses what a full socket does not take at once.
+NOT_LARGE = {"recv": ("c_websocket",), "send": ("c_websocket", "peer_async_client")}
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,7 @@ def cases() -> list[Case]:
             found.append(Case("echo", role, size, contenders=contenders))
         for work in "send", "recv":
             for size in (4096, 65536) if work == "send" else (125, 4096, 65536):
-                # The C module knows no 64-bit lengths.
-                able = [c for c in contenders if c != "c_websocket" or size < 65536]
+                able = [c for c in contenders if size < 65536 or c not in NOT_LARGE[work]]
                 found.append(Case(work, role, size, contenders=tuple(able)))
         able = [c for c in contenders if c in ("blocking", "asynchronous", *PEERS)]
         found.append(Case("handshake", role, contenders=tuple(able)))
@@ -269,7 +275,7 @@ def replace_table(path: Path, table: str) -> None:
 
 def has(interpreter: str, contender: str) -> bool:
     """Whether there is such a contender on this interpreter."""
-    return interpreter != "cpython" or contender != "c_websocket"
+    return contender not in (ONLY_MICROPYTHON if interpreter == "cpython" else ONLY_CPYTHON)
 
 
 def run(interpreters, chosen, rounds: int, seconds: float, progress) -> list[Result]:

@@ -5,7 +5,7 @@ import statistics
 from dataclasses import dataclass
 
 GOALS_ON = "micropython32"
-PEERS = ("peer_microdot", "peer_chumicro", "peer_uhttp")
+PEERS = ("peer_microdot", "peer_chumicro", "peer_uhttp", "peer_async_client")
 NAMES = {
     "raw": "bare TCP",
     "c_websocket": "C module websocket",
@@ -17,6 +17,8 @@ NAMES = {
     "peer_microdot": "microdot",
     "peer_chumicro": "chumicro-websockets",
     "peer_uhttp": "uhttp-server",
+    "peer_async_client": "async_websocket_client",
+    "peer_websockets": "websockets",
 }
 # Not needed on a board, or not counted by the goal.
 NOT_ON_BOARD = ("_cpython", "_portable")
