@@ -266,11 +266,12 @@ def footprint(interpreter: str) -> dict[str, int]:
     return {name: int(size) for name, size in lines}
 
 
-def replace_table(path: Path, table: str) -> None:
-    """Put ``table`` into the one place that a README keeps for it."""
-    text = path.read_text()
-    start = text.index(MARKS[0]) + len(MARKS[0])
-    path.write_text(f"{text[:start]}\n\n{table}\n\n{text[text.index(MARKS[1]) :]}")
+def replace_tables(path: Path, *tables: str) -> None:
+    """Put ``tables`` into the places that a README keeps for them, in their order."""
+    text, *places = path.read_text().split(MARKS[0])
+    for table, place in zip(tables, places, strict=True):
+        text += f"{MARKS[0]}\n\n{table}\n\n{place[place.index(MARKS[1]) :]}"
+    path.write_text(text)
 
 
 def has(interpreter: str, contender: str) -> bool:
@@ -365,8 +366,14 @@ def main() -> int:
     goals = report.goals(results, sizes, heap)
     print(report.goals_table(goals))
     if whole:
-        replace_table(TOP / "README.md", report.goals_markdown(goals))
-        replace_table(HERE / "README.md", report.modules_markdown(sizes, heap[report.GOALS_ON]))
+        replace_tables(TOP / "README.md", report.goals_markdown(goals))
+        replace_tables(
+            HERE / "README.md",
+            report.columns_markdown(results, report.CROWDS),
+            report.columns_markdown(results, report.OTHERS),
+            report.loops_markdown(results),
+            report.modules_markdown(sizes, heap[report.GOALS_ON]),
+        )
     return int(arguments.goals and not all(goal.met for goal in goals))
 
 
