@@ -30,7 +30,7 @@ INTERPRETERS = ("micropython32", "micropython64", "cpython")
 # computer what is measured is its allocator: from the first free block on it walks over all that
 # was used since the last collection, for every object of more than one block.
 BOARD = 192  # KiB, twice that on 64 bits
-# Many clients and large messages do not fit in that.
+# Many clients and large messages do not fit in that; few clients get the same as many.
 LARGE = 1024
 # Room for all that a peer throws away, where heap is counted, with the collector off, and for
 # connections in a burst, of which some let go late.
@@ -123,7 +123,7 @@ class Result:
 def command(interpreter: str, case: Case, heap: bool) -> list[str]:
     if interpreter == "cpython":
         return [sys.executable, "-B"]
-    size = LARGE if case.clients > 8 or case.size > 4096 else BOARD
+    size = LARGE if case.work == "crowd" or case.size > 4096 else BOARD
     if heap or case.work == "handshake":
         size = HUGE
     if interpreter == "micropython64":
