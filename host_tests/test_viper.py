@@ -108,11 +108,45 @@ for i in range(300):
     print(i, run(bytes([edges[random(len(edges))] for j in range(random(9))])))
 """
 
+# Every length at every alignment, of whole characters and broken ones.
+MIXED = """
+from microws.utf8 import begun, validate
+good = [b"x", b"plain text of some words ", "\\xe9".encode(), "\\u20ac".encode(),
+        "\\U0001f600".encode(), "\\ud7ff\\ue000\\U0010ffff".encode()]
+def mixed(n, wrong):
+    data = b""
+    while len(data) < n:
+        data += good[random(6)][: random(5)] if wrong and random(9) == 0 else good[random(6)]
+    data = bytearray(data[:n])
+    if wrong and n and random(3) == 0:
+        data[random(n)] = random(256)
+    return data
+for n in range(301):
+    states = []
+    for at in range(4):
+        text = mixed(n, (n + at) & 1)
+        data = random_bytes(at) + text + random_bytes(3)
+        end = at + n
+        states.append(validate(data, at, end, 0))
+        # In two pieces, the second read from another alignment.
+        cut = at + random(n + 1)
+        state = validate(data, at, cut, 0)
+        states.append(state)
+        if state >= 0:
+            rest = random_bytes(random(4))
+            states.append(begun(state))
+            states.append(validate(data, cut, end, state))
+            states.append(validate(rest + data[cut:], len(rest), len(rest) + end - cut, state))
+    print(n, states)
+"""
+
 SHA1 = """
 from binascii import hexlify
 from microws.sha1 import sha1
-for n in range(200):
-    print(n, hexlify(sha1(random_bytes(n))))
+for n in range(301):
+    data = random_bytes(n)
+    for at in range(4):
+        print(n, at, hexlify(sha1(memoryview(bytes(at) + data)[at:])))
 for n in (1000, 4095, 8192, 8193):
     data = random_bytes(n)
     print(n, hexlify(sha1(data)), hexlify(sha1(memoryview(data)[1:])))
@@ -180,8 +214,8 @@ def test_portable_code_is_loaded_on_cpython():
 @pytest.mark.parametrize("name", MICROPYTHONS)
 @pytest.mark.parametrize(
     ("code", "lines"),
-    [(MASK, 301), (SEEN, 120), (UTF8, 706), (SHA1, 208)],
-    ids=["mask", "seen", "utf8", "sha1"],
+    [(MASK, 301), (SEEN, 120), (UTF8, 706), (MIXED, 301), (SHA1, 1212)],
+    ids=["mask", "seen", "utf8", "mixed", "sha1"],
 )
 def test_same_results_as_the_portable_code(name, code, lines):
     expected = printed("cpython", code)

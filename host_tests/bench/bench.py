@@ -30,7 +30,7 @@ INTERPRETERS = ("micropython32", "micropython64", "cpython")
 # computer what is measured is its allocator: from the first free block on it walks over all that
 # was used since the last collection, for every object of more than one block.
 BOARD = 192  # KiB, twice that on 64 bits
-# Many clients and large messages do not fit in that.
+# Many clients and large messages do not fit in that; few clients get the same as many.
 LARGE = 1024
 # Room for all that a peer throws away, where heap is counted, with the collector off, and for
 # connections in a burst, of which some let go late.
@@ -46,6 +46,7 @@ SERVERS = (
     "asynchronous_into",
     "asynchronous",
     *PEERS,
+    "peer_websockets",
 )
 CLIENTS = (
     "raw",
@@ -55,11 +56,17 @@ CLIENTS = (
     "asynchronous_into",
     "asynchronous",
     "peer_chumicro",
+    "peer_async_client",
+    "peer_websockets",
 )
 MANY = ("stream", "asynchronous", *PEERS)
 # What works with bytes in the caller's buffer; the others echo text as str.
 BYTES = ("raw", "c_websocket", "blocking_into", "stream", "asynchronous_into")
 UNFRAMED = ("raw", "stream")
+ONLY_MICROPYTHON = ("c_websocket", "peer_async_client")
+ONLY_CPYTHON = ("peer_websockets",)
+# The C module knows no 64-bit lengths; the other loses what a full socket does not take at once.
+NOT_LARGE = {"recv": ("c_websocket",), "send": ("c_websocket", "peer_async_client")}
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,7 @@ def cases() -> list[Case]:
             found.append(Case("echo", role, size, contenders=contenders))
         for work in "send", "recv":
             for size in (4096, 65536) if work == "send" else (125, 4096, 65536):
-                # The C module knows no 64-bit lengths.
-                able = [c for c in contenders if c != "c_websocket" or size < 65536]
+                able = [c for c in contenders if size < 65536 or c not in NOT_LARGE[work]]
                 found.append(Case(work, role, size, contenders=tuple(able)))
         able = [c for c in contenders if c in ("blocking", "asynchronous", *PEERS)]
         found.append(Case("handshake", role, contenders=tuple(able)))
@@ -117,7 +123,7 @@ class Result:
 def command(interpreter: str, case: Case, heap: bool) -> list[str]:
     if interpreter == "cpython":
         return [sys.executable, "-B"]
-    size = LARGE if case.clients > 8 or case.size > 4096 else BOARD
+    size = LARGE if case.work == "crowd" or case.size > 4096 else BOARD
     if heap or case.work == "handshake":
         size = HUGE
     if interpreter == "micropython64":
@@ -260,16 +266,17 @@ def footprint(interpreter: str) -> dict[str, int]:
     return {name: int(size) for name, size in lines}
 
 
-def replace_table(path: Path, table: str) -> None:
-    """Put ``table`` into the one place that a README keeps for it."""
-    text = path.read_text()
-    start = text.index(MARKS[0]) + len(MARKS[0])
-    path.write_text(f"{text[:start]}\n\n{table}\n\n{text[text.index(MARKS[1]) :]}")
+def replace_tables(path: Path, *tables: str) -> None:
+    """Put ``tables`` into the places that a README keeps for them, in their order."""
+    text, *places = path.read_text().split(MARKS[0])
+    for table, place in zip(tables, places, strict=True):
+        text += f"{MARKS[0]}\n\n{table}\n\n{place[place.index(MARKS[1]) :]}"
+    path.write_text(text)
 
 
 def has(interpreter: str, contender: str) -> bool:
     """Whether there is such a contender on this interpreter."""
-    return interpreter != "cpython" or contender != "c_websocket"
+    return contender not in (ONLY_MICROPYTHON if interpreter == "cpython" else ONLY_CPYTHON)
 
 
 def run(interpreters, chosen, rounds: int, seconds: float, progress) -> list[Result]:
@@ -359,8 +366,14 @@ def main() -> int:
     goals = report.goals(results, sizes, heap)
     print(report.goals_table(goals))
     if whole:
-        replace_table(TOP / "README.md", report.goals_markdown(goals))
-        replace_table(HERE / "README.md", report.modules_markdown(sizes, heap[report.GOALS_ON]))
+        replace_tables(TOP / "README.md", report.goals_markdown(goals))
+        replace_tables(
+            HERE / "README.md",
+            report.columns_markdown(results, report.CROWDS),
+            report.columns_markdown(results, report.OTHERS),
+            report.loops_markdown(results),
+            report.modules_markdown(sizes, heap[report.GOALS_ON]),
+        )
     return int(arguments.goals and not all(goal.met for goal in goals))
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-_BASE64 = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_BASE64 = const(b"0123456789+/")  # beside letters
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -117,8 +117,8 @@ class ServerHandshake:
         if headers.get("sec-websocket-version") != "13":
             raise HandshakeError("Sec-WebSocket-Version: 13 required", 426)
         key = headers.get("sec-websocket-key", "")
-        digits = key[:-2].encode()
-        if len(digits) != 22 or key[22:] != "==" or [c for c in digits if c not in _BASE64]:
+        wrong = [c for c in key[:22].encode() if not (96 < c | 32 < 123 or c in _BASE64)]
+        if len(key) != 24 or key[22:] != "==" or wrong:
             raise HandshakeError("Sec-WebSocket-Key of 16 bytes required", 400)
         if self._is_full and self._is_full(self):
             raise HandshakeError("too many clients, come again later", 503)

@@ -13,8 +13,7 @@ def used():
 
 
 # Each after those that it imports.
-CLIENT = ["_compat", "sha1", "mask", "utf8", "frames", "handshake", "protocol"]
-CLIENT += ["transport", "sync"]
+CLIENT = ["sha1", "mask", "utf8", "frames", "handshake", "protocol", "transport", "sync"]
 MORE = ["pin", "upgrade", "listener", "aio", "aio_server", "permessage_deflate"]
 
 
