@@ -278,6 +278,16 @@ async def two_tasks_cannot_receive():
         await ws.close()
 
 
+async def keepalive_of_a_connection_that_takes_nothing_more():
+    async def handler(ws):
+        await asyncio.sleep(10)
+
+    async with await aio.serve(handler, "127.0.0.1", PORT):
+        ws = await aio.connect("ws://127.0.0.1:%d/" % PORT, keepalive_timeout=0.4)
+        ws._protocol.mute()  # as a write that failed does
+        expect(await ending(ws), 1006)
+
+
 async def run():
     failed = 0
     for check in (
@@ -293,6 +303,7 @@ async def run():
         server_that_closes_while_handlers_do_not_receive,
         one_message_too_big_harms_one_connection,
         two_tasks_cannot_receive,
+        keepalive_of_a_connection_that_takes_nothing_more,
     ):
         try:
             await asyncio.wait_for(check(), 25)

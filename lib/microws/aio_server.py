@@ -7,7 +7,7 @@ from .aio import Waiting, WebSocket
 from .errors import HandshakeError, WebSocketError
 from .frames import put_header
 from .protocol import Protocol
-from .transport import listening_socket, new_extension
+from .transport import listening_socket, milliseconds, new_extension
 from .upgrade import ServerHandshake
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -52,19 +52,23 @@ async def serve(
     (``slow="close"``). One for whom memory runs out is disconnected.
 
     ``keepalive_timeout`` is as with ``connect()``. The other arguments, ``OSError`` and the port
-    are as with ``microws.listen()``. ``ValueError`` for another ``slow``, a port that none has or
-    a wrong ``compression``.
+    are as with ``microws.listen()``. ``ValueError`` or ``TypeError`` for wrong arguments, another
+    ``slow`` among them.
     """
     if slow not in ("drop", "close"):
         raise ValueError('slow must be "drop" or "close"')
-    new_extension(compression)  # a wrong one is told at once
+    subprotocols = tuple(subprotocols)
 
-    def protocol() -> Protocol:
+    def protocol(is_full: "Callable[[Any], bool]") -> Protocol:
         extension = new_extension(compression)
-        handshake = ServerHandshake(subprotocols, extension, process_request, server._is_full)
+        handshake = ServerHandshake(subprotocols, extension, process_request, is_full)
         return Protocol(handshake, False, **limits)
 
-    server = Server(
+    # A wrong argument is told at once, not when a client comes.
+    protocol(bool)
+    for timeout in (handshake_timeout, close_timeout, keepalive_timeout):
+        milliseconds(timeout)
+    return Server(
         handler,
         listening_socket(host, port),
         port,
@@ -77,7 +81,6 @@ async def serve(
         close_timeout,
         keepalive_timeout,
     )
-    return server
 
 
 class Client(WebSocket):
@@ -162,7 +165,7 @@ class Server(Waiting):
         handler: "Callable[[WebSocket], Awaitable[None]]",
         sock: "Any",
         port: int,
-        protocol: "Callable[[], Protocol]",
+        protocol: "Callable[[Callable[[Any], bool]], Protocol]",
         max_clients: int,
         on_refused: "Callable[[WebSocket, Exception], None] | None",
         max_backlog: int,
@@ -286,7 +289,7 @@ class Server(Waiting):
         task = asyncio.current_task()
         try:
             self._opening.add(task)
-            protocol = self._new_protocol()
+            protocol = self._new_protocol(self._is_full)
             ws = Client(protocol, self.close_timeout, sock)
             try:
                 await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
