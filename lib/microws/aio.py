@@ -197,7 +197,11 @@ class WebSocket(Waiting, Connection):
             await self._turn(True)
         self._protocol.send_message(opcode, data)
         if not self._write():
-            await self._flush()
+            try:
+                await self._flush()
+            except MemoryError:
+                self._shut()  # nobody is left to send the frame's rest
+                raise
 
     async def _send_pieces(self, stream: "Any", pieces: "Any", text: "bool | None") -> None:
         await self._turn(True)
@@ -232,7 +236,11 @@ class WebSocket(Waiting, Connection):
         """Do ``begin(*args)``, and send what it brings, when no frame is half-way."""
         await self._turn(False)
         begin(*args)
-        await self._flush()
+        try:
+            await self._flush()
+        except MemoryError:
+            self._shut()  # as in send()
+            raise
 
     async def _turn(self, for_message: bool) -> None:
         """Wait until a frame may begin, or a message."""
