@@ -43,17 +43,16 @@ def put_header(buffer, at: int, byte0: int, size: int, mask_bit: int) -> int:
     if size < 126:
         buffer[at + 1] = mask_bit | size
         return at + 2
-    end = at + 4
-    buffer[at + 1] = mask_bit | 126
-    if size > 0xFFFF:
-        end = at + 10
-        buffer[at + 1] = mask_bit | 127
-    i = end
-    while i > at + 2:
-        i -= 1
+    if size < 0x10000:
+        buffer[at + 1] = mask_bit | 126
+        buffer[at + 2] = size >> 8
+        buffer[at + 3] = size & 0xFF
+        return at + 4
+    buffer[at + 1] = mask_bit | 127
+    for i in range(at + 9, at + 1, -1):
         buffer[i] = size & 0xFF
         size >>= 8
-    return end
+    return at + 10
 
 
 def close_code_allowed(code: int) -> bool:

@@ -716,11 +716,12 @@ class Protocol:
 
     def sent(self, n: int) -> bool:
         """``n`` bytes of ``tx`` were written; gives whether there is more to send."""
-        self.tx_start += n
-        if self.tx_start < self.tx_end:
+        start = self.tx_start + n
+        if start < self.tx_end:
+            self.tx_start = start
             return True
         self.tx_start = self.tx_end = 0
-        return self._out is not None or len(self._later) > 0
+        return self._out is not None or self._later != ()
 
     def _put_frame(self, byte0: int, size: int, buffer: "Any", at: int, n: int) -> None:
         """Put a frame of ``size`` bytes into ``tx``, or as yet the first ``n`` of them, with a new

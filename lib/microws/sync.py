@@ -251,7 +251,7 @@ class WebSocket(Connection):
     def _flush(self, patient: bool = True) -> None:
         p = self._protocol
         try:
-            while p.tx_start < p.tx_end or p.data_to_send():
+            while p.tx_end or p.data_to_send():
                 n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
                 if n is None:
                     if not patient:

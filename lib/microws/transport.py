@@ -271,19 +271,21 @@ class Connection:
         """``message`` as bytes, with its opcode left in ``_opcode``; None if it is neither str nor
         bytes-like.
         """
-        if isinstance(message, str):
-            self._opcode = _BINARY if text is False else _TEXT
-            return encode(message)
-        if isinstance(message, _BYTES_LIKE):
+        kind = type(message)
+        if kind is not bytearray and kind is not bytes:  # the two need no further look
+            if isinstance(message, str):
+                self._opcode = _BINARY if text is False else _TEXT
+                return encode(message)
+            if not isinstance(message, _BYTES_LIKE):
+                return None
             if getattr(message, "itemsize", 1) != 1:
                 raise TypeError("a memoryview must be of bytes")
-            self._opcode = _BINARY
-            if text:
-                self._opcode = _TEXT
-                if validate(message, 0, len(message), 0):
-                    raise ValueError("text is not UTF-8")
-            return message
-        return None
+        self._opcode = _BINARY
+        if text:
+            self._opcode = _TEXT
+            if validate(message, 0, len(message), 0):
+                raise ValueError("text is not UTF-8")
+        return message
 
     def _pieces(self, message: "Any") -> "Any":
         try:
