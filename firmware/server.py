@@ -294,10 +294,14 @@ class _Service:
 
 async def _within(sending):
     """Send something in time: one that reads nothing must not keep its place for ever."""
+    task = asyncio.create_task(sending)
     try:
-        await asyncio.wait_for(sending, _SEND_TIMEOUT)
+        await asyncio.wait_for(task, _SEND_TIMEOUT)
     except asyncio.TimeoutError:
         raise ProtocolError(1008, "too slow") from None
+    except MemoryError:
+        task.cancel()  # wait_for() may have left it to itself
+        raise
 
 
 def _text(status, text):

@@ -10,7 +10,7 @@ from .transport import Connection, milliseconds, new_extension
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
     from typing import Any
 
 
@@ -88,11 +88,17 @@ else:
     from ._cpython import Waiting
 
 
-async def _within(awaitable: "Awaitable[Any]", timeout: "float | None") -> "Any":
+async def _within(coroutine: "Coroutine[Any, Any, Any]", timeout: "float | None") -> "Any":
+    if timeout is None:
+        return await coroutine
+    task = asyncio.create_task(coroutine)
     try:
-        return await asyncio.wait_for(awaitable, timeout)
+        return await asyncio.wait_for(task, timeout)
     except asyncio.TimeoutError:
         raise Timeout("timed out") from None
+    except MemoryError:
+        task.cancel()  # wait_for() may have left it to itself
+        raise
 
 
 class connect:
