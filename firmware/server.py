@@ -3,6 +3,7 @@
 import asyncio
 
 from microws import HandshakeError, ProtocolError, Timeout, WebSocketError
+from microws.aio import within
 from microws.aio_server import serve  # now, while the heap is whole
 
 from firmware import net, page
@@ -294,14 +295,10 @@ class _Service:
 
 async def _within(sending):
     """Send something in time: one that reads nothing must not keep its place for ever."""
-    task = asyncio.create_task(sending)
     try:
-        await asyncio.wait_for(task, _SEND_TIMEOUT)
-    except asyncio.TimeoutError:
+        await within(sending, _SEND_TIMEOUT)
+    except Timeout:
         raise ProtocolError(1008, "too slow") from None
-    except MemoryError:
-        task.cancel()  # wait_for() may have left it to itself
-        raise
 
 
 def _text(status, text):

@@ -88,7 +88,8 @@ else:
     from ._cpython import Waiting
 
 
-async def _within(coroutine: "Coroutine[Any, Any, Any]", timeout: "float | None") -> "Any":
+async def within(coroutine: "Coroutine[Any, Any, Any]", timeout: "float | None") -> "Any":
+    """What ``coroutine`` gives, or ``Timeout`` where it takes over ``timeout`` seconds."""
     if timeout is None:
         return await coroutine
     task = asyncio.create_task(coroutine)
@@ -331,7 +332,7 @@ class WebSocket(Waiting, Connection):
         """
         self._protocol.close(code, reason)
         try:
-            await _within(self._closing(), self.close_timeout)
+            await within(self._closing(), self.close_timeout)
             if not self._receiving:
                 await self._finish()
         except (MemoryError, OSError, WebSocketError):
@@ -377,7 +378,7 @@ class WebSocket(Waiting, Connection):
     async def _read_within(self, timeout: float) -> None:
         milliseconds(timeout)  # a wrong one
         try:
-            await _within(self._read(), timeout)
+            await within(self._read(), timeout)
         except Timeout:
             if self._event == _NOTHING:
                 raise
@@ -517,16 +518,15 @@ class WebSocket(Waiting, Connection):
         self, steps: "Any", timeout: "float | None", idle: "float | None" = None
     ) -> None:
         """Go through ``steps`` within ``timeout`` seconds, and within ``idle`` for each wait."""
-        if timeout is not None:
-            milliseconds(timeout)  # a wrong one
-        await _within(self._go(steps, idle), timeout)
+        milliseconds(timeout)  # a wrong one
+        await within(self._go(steps, idle), timeout)
 
     async def _go(self, steps: "Any", idle: "float | None") -> None:
         for direction in steps:
             if idle is None:
                 await self._ready(direction)
             else:
-                await _within(self._ready(direction), idle)
+                await within(self._ready(direction), idle)
 
     async def _finish(self) -> None:
         """The last bytes out, and the end of TCP, once the protocol is closed."""

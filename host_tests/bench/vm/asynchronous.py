@@ -3,13 +3,13 @@
 import asyncio
 
 import microws
+from conversation import converse, text
 from measure import (
     CLIENT,
     CLIENTS,
     HOST,
     LIMIT,
     PORT,
-    SIZE,
     URL,
     WORK,
     collected,
@@ -18,31 +18,6 @@ from measure import (
     tick,
 )
 from microws import aio
-
-text = "x" * SIZE
-message = bytearray(SIZE)
-
-
-async def echo(ws, n):
-    if CLIENT:
-        for _ in range(n):
-            await ws.send(text)
-            await ws.recv()
-    else:
-        for _ in range(n):
-            await ws.send(await ws.recv())
-
-
-async def send(ws, n):
-    for _ in range(n):
-        await ws.send(message)
-    await ws.recv()
-
-
-async def recv(ws, n):
-    await ws.send(b".")
-    for _ in range(n):
-        await ws.recv()
 
 
 async def broadcast(ws, n):
@@ -70,7 +45,7 @@ async def handler(ws):
         tick()
         await ws.recv()
     elif WORK in ("echo", "send", "recv"):
-        await run_async({"echo": echo, "send": send, "recv": recv}[WORK], ws)
+        await converse(ws)
     elif len(server.clients) < CLIENTS:
         await ws.recv()
     elif WORK == "idle":

@@ -2,39 +2,22 @@
 
 import asyncio
 
-from measure import CLIENTS, HOST, LIMIT, PORT, SIZE, WORK, collected, idle, run_async, tick
+from conversation import converse, text
+from measure import CLIENTS, HOST, LIMIT, PORT, WORK, collected, idle, run_async, tick
 from microdot import Microdot
 from microdot.websocket import WebSocket, with_websocket
 
-text = "x" * SIZE
-message = bytes(SIZE)
 connections = []
 app = Microdot()
 WebSocket.max_message_length = LIMIT
-
-
-async def echo(ws, n):
-    for _ in range(n):
-        await ws.send(await ws.receive())
-
-
-async def send(ws, n):
-    for _ in range(n):
-        await ws.send(message)
-    await ws.receive()
-
-
-async def recv(ws, n):
-    await ws.send(b".")
-    for _ in range(n):
-        await ws.receive()
+WebSocket.recv = WebSocket.receive
 
 
 async def broadcast(ws, n):
     for _ in range(n):
         for each in connections:
             await each.send(text)
-        await ws.receive()
+        await ws.recv()
 
 
 @app.route("/")
@@ -43,15 +26,15 @@ async def handler(request, ws):
     connections.append(ws)
     if WORK == "crowd":
         while True:
-            await ws.send(await ws.receive())
+            await ws.send(await ws.recv())
             tick()
     elif WORK == "handshake":
         tick()
-        await ws.receive()
+        await ws.recv()
     elif WORK in ("echo", "send", "recv"):
-        await run_async({"echo": echo, "send": send, "recv": recv}[WORK], ws)
+        await converse(ws)
     elif len(connections) < CLIENTS:
-        await ws.receive()
+        await ws.recv()
     elif WORK == "idle":
         idle(before, CLIENTS)
     else:
