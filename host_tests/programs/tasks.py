@@ -70,6 +70,27 @@ async def cancelled_recv_loses_nothing():
         expect(await ws.recv(), "last")
 
 
+async def message_behind_a_ping_whose_pong_cannot_go():
+    asked = asyncio.Event()
+    received = []
+
+    async def handler(ws):
+        await ws.recv()
+        ws._write = bool  # False: the network takes nothing, which a full socket does for a while
+        asked.set()
+        received.append(await ws.recv())
+        del ws._write
+
+    async with await aio.serve(handler, "127.0.0.1", PORT), connect() as ws:
+        await ws.send("from now on")
+        await asked.wait()
+        ws._protocol.ping(b"with it")
+        await ws.send("behind it")  # with one write, so with one read
+        expect(await ending(ws), 1000)
+        expect(ws._protocol.pongs, 1)
+    expect(received, ["behind it"])
+
+
 async def tasks_that_send_at_once():
     async with await aio.serve(echo, "127.0.0.1", PORT), connect() as ws:
         wanted = {}
@@ -292,6 +313,7 @@ async def run():
     failed = 0
     for check in (
         cancelled_recv_loses_nothing,
+        message_behind_a_ping_whose_pong_cannot_go,
         tasks_that_send_at_once,
         close_while_another_task_receives,
         recv_cancelled_while_another_task_writes,

@@ -35,33 +35,41 @@ else:
         key = ptr8(int(key) + key_at)
         end = int(src) + n
         seen = 0
-        if int(dst) - int(src) & 3 == 0 and n > 15:
-            while int(src) & 3:
-                x = src[0] ^ key[phase & 3]
-                dst[0] = x
-                seen |= x
-                src = ptr8(int(src) + 1)
-                dst = ptr8(int(dst) + 1)
-                phase += 1
-            x = phase & 3
-            # dst_at: the key as a word, from this phase on
-            dst_at = key[x] | key[x + 1 & 3] << 8 | key[x + 2 & 3] << 16 | key[x + 3 & 3] << 24
-            last = end - 15
-            while int(src) < last:
-                ptr32(dst)[0] = ptr32(src)[0] ^ dst_at
-                ptr32(dst)[1] = ptr32(src)[1] ^ dst_at
-                ptr32(dst)[2] = ptr32(src)[2] ^ dst_at
-                ptr32(dst)[3] = ptr32(src)[3] ^ dst_at
-                seen |= ptr32(dst)[0] | ptr32(dst)[1] | ptr32(dst)[2] | ptr32(dst)[3]
-                src = ptr8(int(src) + 16)
-                dst = ptr8(int(dst) + 16)
-        while int(src) < end:
+        while int(src) < end and (n < 4 or int(dst) & 3):
             x = src[0] ^ key[phase & 3]
             dst[0] = x
             seen |= x
             src = ptr8(int(src) + 1)
             dst = ptr8(int(dst) + 1)
             phase += 1
+        if int(src) < end:
+            x = phase & 3
+            # dst_at: the key as a word, from this phase on
+            dst_at = key[x] | key[x + 1 & 3] << 8 | key[x + 2 & 3] << 16 | key[x + 3 & 3] << 24
+            if int(src) & 3 == 0:
+                last = end - 15
+                while int(src) < last:
+                    ptr32(dst)[0] = ptr32(src)[0] ^ dst_at
+                    ptr32(dst)[1] = ptr32(src)[1] ^ dst_at
+                    ptr32(dst)[2] = ptr32(src)[2] ^ dst_at
+                    ptr32(dst)[3] = ptr32(src)[3] ^ dst_at
+                    seen |= ptr32(dst)[0] | ptr32(dst)[1] | ptr32(dst)[2] | ptr32(dst)[3]
+                    src = ptr8(int(src) + 16)
+                    dst = ptr8(int(dst) + 16)
+            last = end - 3
+            while int(src) < last:
+                x = (src[0] | src[1] << 8 | src[2] << 16 | src[3] << 24) ^ dst_at
+                ptr32(dst)[0] = x
+                seen |= x
+                src = ptr8(int(src) + 4)
+                dst = ptr8(int(dst) + 4)
+            while int(src) < end:
+                x = src[0] ^ dst_at
+                dst[0] = x
+                seen |= x & 0xFF
+                dst_at = dst_at >> 8
+                src = ptr8(int(src) + 1)
+                dst = ptr8(int(dst) + 1)
         seen |= seen >> 16
         seen |= seen >> 8
         return seen & 0x80

@@ -6,7 +6,7 @@ from ._compat import MICROPYTHON, READ, WRITE, const, ticks_diff, ticks_ms
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake
 from .protocol import NO_BUFFER, Protocol
-from .transport import Connection, milliseconds, new_extension
+from .transport import Connection, milliseconds, new_extension, pieces
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -21,12 +21,30 @@ _MESSAGE = const(1)
 _NOTHING = const(0)
 _OPEN = const(1)
 
+# What _read() does with a message.
+_TAKE = const(0)
+_LEAVE = const(1)
+_PIECE = const(2)
+
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
 
     _ONCE = (None,)  # awaited, it gives way once
     _RESERVE = const(256)
     _reserve: Any = bytearray(_RESERVE)
+
+    def _is_queued(sock: "Any", i: int) -> bool:
+        """Whether the queue took the socket although it ran out of memory.
+
+        It may have left half an entry, at which the next poll would crash (a comment in
+        extmod/modselect.c says so). Out of the reserve that one is made whole.
+        """
+        queue = core._io_queue
+        if id(sock) not in queue.map:
+            return False
+        queue.poller.register(sock, WRITE if i else READ)
+        core.cur_task.data = queue
+        return True
 
     class Waiting:
         """Waiting for a socket; asyncio here has streams only, whose queue serves any socket.
@@ -58,15 +76,10 @@ if MICROPYTHON:
             try:
                 core._io_queue._enqueue(self._sock, i)
             except MemoryError:
-                # It may have left half an entry, at which the next poll would crash (a comment in
-                # extmod/modselect.c says so). Out of the reserve that one is made whole.
                 _reserve = None
-                queue = core._io_queue
-                if id(self._sock) not in queue.map:
+                if not _is_queued(self._sock, i):
                     self._waiting[i] = None
                     raise
-                queue.poller.register(self._sock, WRITE if i else READ)
-                core.cur_task.data = queue
             return _ONCE
 
         def _is_woken(self, i: int) -> bool:
@@ -170,6 +183,9 @@ class WebSocket(Waiting, Connection):
     the blocking ``microws.WebSocket``.
     """
 
+    _event = _NOTHING  # what the protocol gave and nobody has taken yet
+    _receiving = False
+    _heard: "Any" = 0  # when the last byte came, or somebody began to receive
     _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
     _ended: "Any" = None
     _keeper: "Any" = None
@@ -181,9 +197,6 @@ class WebSocket(Waiting, Connection):
         Connection.__init__(self, protocol, close_timeout, sock)
         self._writing = False  # a frame is on its way out
         self._fragmenting = False  # a message that goes in fragments is
-        self._event = _NOTHING  # what the protocol gave and nobody has taken yet
-        self._receiving = False
-        self._heard: Any = 0  # when the last byte came, or somebody began to receive
         self._keepalive_timeout: float | None = None
 
     async def send(self, message: "Any", text: "bool | None" = None) -> None:
@@ -197,7 +210,7 @@ class WebSocket(Waiting, Connection):
             if hasattr(message, "__aiter__"):
                 await self._send_pieces(message, None, text)
             else:
-                await self._send_pieces(None, self._pieces(message), text)
+                await self._send_pieces(None, pieces(message), text)
             return
         opcode = self._opcode
         if self._writing or self._fragmenting:
@@ -261,56 +274,22 @@ class WebSocket(Waiting, Connection):
             self._freed.set()
             self._freed = None
 
-    async def recv(self, timeout: "float | None" = None) -> "str | bytes":
+    def recv(self, timeout: "float | None" = None) -> "Awaitable[str | bytes]":
         """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
 
         After a ``Timeout`` or a cancellation nothing is lost: a later call goes on.
         """
-        if self._event == _NOTHING:
-            self._protocol.receive_into(None)
-            if timeout is None:
-                await self._read()
-            else:
-                await self._read_within(timeout)
-        if self._event == _ENDED:
-            self._raise_end()
-        self._event = _NOTHING
-        try:
-            return self._take()
-        except MemoryError:
-            self._protocol.no_memory()
-            await self._finish()
-            raise self._protocol.closed_error() from None
+        return self._read(None) if timeout is None else self._read_within(None, timeout)
 
-    async def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
+    def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> "Awaitable[int]":
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
 
         ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009; one
         that was complete when an earlier call was cancelled stays, and this is a ``ValueError``.
         """
-        p = self._protocol
         if buffer is None:
             raise TypeError(NO_BUFFER)
-        if self._event == _NOTHING:
-            p.receive_into(buffer)
-            try:
-                if timeout is None:
-                    await self._read()
-                else:
-                    await self._read_within(timeout)
-            finally:
-                if self._event == _NOTHING:
-                    p.receive_into(None)
-        if self._event == _ENDED:
-            self._raise_end()
-        n = p.stop - p.start
-        if p.data is not buffer:
-            if n > len(buffer):
-                raise ValueError("buffer smaller than the message that waits")
-            buffer[:n] = memoryview(p.data)[p.start : p.stop]
-        self._event = _NOTHING
-        p.release()
-        return n
+        return self._read(buffer) if timeout is None else self._read_within(buffer, timeout)
 
     def recv_streaming(self, buffer: "Any" = None) -> "_Pieces":
         """Receive one message of any size piece by piece: ``async for piece in ...``.
@@ -375,74 +354,107 @@ class WebSocket(Waiting, Connection):
 
     # Waiting
 
-    async def _read_within(self, timeout: float) -> None:
+    async def _read_within(self, target: "Any", timeout: float) -> "Any":
         milliseconds(timeout)  # a wrong one
-        try:
-            await within(self._read(), timeout)
-        except Timeout:
-            if self._event == _NOTHING:
-                raise
+        if self._event == _NOTHING:
+            try:
+                await within(self._read(target, _LEAVE), timeout)
+            except Timeout:
+                if self._event == _NOTHING:
+                    raise
+        return await self._read(target)
 
-    async def _read(self) -> None:
-        """Read up to a message, a piece or the end, left in ``_event``."""
-        if self._receiving:
-            raise WebSocketError("another task receives from this connection")
-        self._receiving = True
-        now: Any = ticks_ms()
-        if self._silence:
-            # It goes on, without the time in which nobody listened.
-            now -= self._silence
-            self._silence = 0
-            if self._asked == self._heard:
-                self._asked = now
-        self._heard = now
-        if self._keepalive_timeout and not self._keeper:
-            self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
+    async def _read(self, target: "Any", how: int = _TAKE) -> "Any":
+        """Read up to a message, or up to a piece, or to the end.
+
+        Gives the message as an object, or its length where ``target`` is a buffer. Otherwise
+        (_LEAVE, _PIECE) what came is left, and told by ``_event``. All is in one coroutine, as
+        each takes memory and has to be gone through whenever the task goes on.
+        """
         p = self._protocol
-        more = False
-        try:
-            while True:
-                event = p.parse()
-                if p.tx_end and not self._writing:
+        event = self._event
+        if event == _NOTHING:
+            if self._receiving:
+                raise WebSocketError("another task receives from this connection")
+            if how != _PIECE:
+                p.receive_into(target)
+            self._receiving = True
+            now: Any = ticks_ms()
+            if self._silence:
+                # It goes on, without the time in which nobody listened.
+                now -= self._silence
+                self._silence = 0
+                if self._asked == self._heard:
+                    self._asked = now
+            self._heard = now
+            if self._keepalive_timeout and not self._keeper:
+                self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
+            parse = p.parse
+            more = False
+            try:
+                while True:
+                    event = parse()
+                    if p.tx_end and not self._writing:
+                        try:
+                            # What came does not wait for an answer that cannot go yet.
+                            if not self._write() and event == _NOTHING:
+                                await self._send_frame(p.data_to_send)
+                        except WebSocketError:
+                            pass  # what the peer sent before it left is still to be read
+                    if event != _NOTHING:
+                        if event == _ENDED:
+                            await self._finish()
+                        break
                     try:
-                        if not self._write():
-                            await self._send_frame(p.data_to_send)
-                    except WebSocketError:
-                        pass  # what the peer sent before it left is still to be read
-                if event != _NOTHING:
-                    if event == _ENDED:
-                        await self._finish()
-                    self._event = event
-                    return
-                try:
-                    n = None
-                    if more:
-                        n = self._sock.readinto(p.get_buffer(), p.read_size)
-                        more = False  # between two reads the other tasks have their turn
-                    while n is None:
-                        await self._queue(0)
-                        self._waiting[0] = None
-                        if self._sock is None:
-                            break  # another task closed it: the next event is _ENDED
-                        n = self._sock.readinto(p.get_buffer(), p.read_size)
-                        more = n == p.read_size
-                except asyncio.CancelledError:
-                    if not self._is_woken(0):
-                        raise
-                    self._waiting[0] = n = None
-                except OSError:
-                    n = 0  # a reset ends the stream as well
-                if n is not None:
-                    now = ticks_ms()
-                    p.waited(ticks_diff(now, self._heard))
-                    self._heard = now
-                    p.buffer_updated(n)
-        finally:
-            self._receiving = False
-            if self._event == _NOTHING:
-                self._silence = ticks_diff(ticks_ms(), self._heard)
-            if self._ended:
-                self._ended.set()
+                        n = None
+                        if more:
+                            n = self._sock.readinto(p.get_buffer(), p.read_size)
+                            more = False  # between two reads the other tasks have their turn
+                        while n is None:
+                            await self._queue(0)
+                            self._waiting[0] = None
+                            if self._sock is None:
+                                break  # another task closed it: the next event is _ENDED
+                            n = self._sock.readinto(p.get_buffer(), p.read_size)
+                            more = n == p.read_size
+                    except asyncio.CancelledError:
+                        if not self._is_woken(0):
+                            raise
+                        self._waiting[0] = n = None
+                    except OSError:
+                        n = 0  # a reset ends the stream as well
+                    if n is not None:
+                        now = ticks_ms()
+                        p.waited(ticks_diff(now, self._heard))
+                        self._heard = now
+                        p.buffer_updated(n)
+            finally:
+                self._event = event
+                self._stop_receiving()
+                if event == _NOTHING:
+                    self._silence = ticks_diff(ticks_ms(), self._heard)
+                    if how != _PIECE:
+                        p.receive_into(None)
+        if how != _TAKE:
+            return None
+        if event == _ENDED:
+            self._raise_end()
+        if target is None:
+            self._event = _NOTHING
+            try:
+                return self._take()
+            except MemoryError:
+                p.no_memory()
+                await self._finish()
+                raise p.closed_error() from None
+        n = p.stop - p.start
+        if p.data is not target:
+            if n > len(target):
+                raise ValueError("buffer smaller than the message that waits")
+            target[:n] = memoryview(p.data)[p.start : p.stop]
+        self._event = _NOTHING
+        p.release()
+        return n
 
     def _stop_receiving(self) -> None:
         self._receiving = False
@@ -482,21 +494,6 @@ class WebSocket(Waiting, Connection):
             pass  # it is asked at the next beat
         except WebSocketError:
             self._shut()
-
-    def _write(self) -> bool:
-        """Write what the network takes at once, and tell whether that is all."""
-        p = self._protocol
-        try:
-            while p.tx_start < p.tx_end or p.data_to_send():
-                n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
-                if n is None:
-                    return False
-                if not p.sent(n):
-                    break
-        except OSError:
-            p.mute()
-            raise p.closed_error() from None
-        return True
 
     async def _flush(self) -> None:
         """Write all that waits; who calls this has the turn, and gives it back."""
@@ -572,7 +569,7 @@ class _Pieces:
             elif ws._event == _NOTHING:
                 ws._event = p.receive_into(self._buffer, True)
             if ws._event == _NOTHING:
-                await ws._read()
+                await ws._read(None, _PIECE)
             if ws._event == _ENDED:
                 ws._raise_end()
             self._event = ws._event

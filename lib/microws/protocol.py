@@ -61,7 +61,11 @@ class Protocol:
     transmit buffer may grow.
     """
 
-    # What many a connection never changes takes room in those that do.
+    # What many a connection never changes takes room in those that do. And a table of attributes
+    # wants some: MicroPython goes through all of a full one for each method that is called.
+    max_fragments = 1024
+    write_size = 4096
+    _patience: "int | None" = 60000  # milliseconds
     close_code: "int | None" = None
     close_reason = ""
     body: "Any" = ()  # of an HTTP response, to be sent piece by piece after its head
@@ -87,11 +91,11 @@ class Protocol:
         handshake: "Any",
         client: bool,
         max_size: int = 65536,
-        max_fragments: int = 1024,
+        max_fragments: int = max_fragments,
         max_header: int = 4096,
         max_fields: int = 64,
         read_size: int = 512,
-        write_size: int = 4096,
+        write_size: int = write_size,
         message_timeout: "float | None" = 60,
     ) -> None:
         if read_size < 131 or write_size < 256:
@@ -102,13 +106,16 @@ class Protocol:
         self.handshake = handshake
         self.client = client
         self.max_size = max_size
-        self.max_fragments = max_fragments
-        self._patience = None if message_timeout is None else int(message_timeout * 1000)
+        if max_fragments != self.max_fragments:
+            self.max_fragments = max_fragments
+        if write_size != self.write_size:
+            self.write_size = write_size
+        if message_timeout != 60:
+            self._patience = None if message_timeout is None else int(message_timeout * 1000)
         self._late = 0  # milliseconds in which the message in progress was waited for
         # The head as far as it has come, how much of CR LF CR LF stands at its end, its lines.
         self._head: Any = [bytearray(), 0, 0, max_header, max_fields]
         # Receiving
-        self._mask_in = 0 if client else 0x80
         self._rx: Any = bytearray(read_size)
         self.view: Any = memoryview(self._rx)
         self._rx_start = 0
@@ -127,7 +134,6 @@ class Protocol:
         self.stop = 0
         # Sending
         self._mask_out = 0x80 if client else 0
-        self.write_size = write_size
         self.tx: Any = bytearray(144)
         self.tx_start = 0
         self.tx_end = 0
@@ -185,27 +191,11 @@ class Protocol:
 
     def get_buffer(self) -> "Any":
         """Where to read to, from its start on, at most ``read_size`` bytes."""
-        rx = self._rx
-        start = self._rx_start
-        k = self._rx_end - start
-        if k:
-            # The beginning of a header or of a control frame waits for its rest.
-            if k <= _START <= start:
-                # So far in the buffer this takes no memory, each time.
-                apply_mask(rx, _START - k, rx, start, k, ZERO, 0, 0)
-                self._rx_start = _START - k
-                self._rx_end = _START
-                self.read_size = len(rx) - _START
-                if self._tail is None:
-                    self._tail = self.view[_START:]
-                return self._tail
-            rx[:k] = rx[start : self._rx_end]
-            self._rx_start = 0
-            self._rx_end = k
-            self.read_size = len(rx) - k
-            return self.view[k:]
+        if self._rx_start < self._rx_end:
+            return self._behind_rest()
         self._rx_start = 0
         self._rx_end = 0
+        rx = self._rx
         left = self._left
         if left < 0:
             self.read_size = self._next_read
@@ -222,6 +212,26 @@ class Protocol:
         self.read_size = len(rx)
         return rx
 
+    def _behind_rest(self) -> "Any":
+        """The beginning of a header or of a control frame waits for its rest."""
+        rx = self._rx
+        start = self._rx_start
+        k = self._rx_end - start
+        if k <= _START <= start:
+            # So far in the buffer this takes no memory, each time.
+            apply_mask(rx, _START - k, rx, start, k, ZERO, 0, 0)
+            self._rx_start = _START - k
+            self._rx_end = _START
+            self.read_size = len(rx) - _START
+            if self._tail is None:
+                self._tail = self.view[_START:]
+            return self._tail
+        rx[:k] = rx[start : self._rx_end]
+        self._rx_start = 0
+        self._rx_end = k
+        self.read_size = len(rx) - k
+        return self.view[k:]
+
     def buffer_updated(self, n: int) -> None:
         """``n`` bytes were read to what ``get_buffer()`` gave; 0 is the end of the stream."""
         if n == 0:
@@ -235,11 +245,11 @@ class Protocol:
 
     def waited(self, ms: int) -> None:
         """The caller waited so long for what it is about to tell with ``buffer_updated()``."""
-        if self._patience is None or not (self._partial or self._rx_start < self._rx_end):
+        if not (self._partial or self._rx_start < self._rx_end):
             self._late = 0
             return
         self._late += ms
-        if self._late > self._patience and self.state == _OPEN:
+        if self._patience is not None and self._late > self._patience and self.state == _OPEN:
             self.fail(1008, "message takes too long")
 
     def receive_into(self, target: "Any", piecewise: bool = False) -> int:
@@ -329,7 +339,7 @@ class Protocol:
         if self._left == _INFLATING:
             return self._inflate()
         rx = self._rx
-        mask_in = self._mask_in
+        mask_in = 0x80 - self._mask_out
         while self.state != _CLOSED:
             if self._left < 0:
                 start = self._rx_start
@@ -439,7 +449,7 @@ class Protocol:
             n = self._arrived
             self._arrived = 0
             seen = 0x80
-            if self._mask_in:
+            if not self._mask_out:
                 seen = apply_mask(data, at, data, at, n, self._key, 0, self._phase)
         else:
             rx = self._rx
@@ -451,7 +461,7 @@ class Protocol:
             if self._skip:
                 self._utf8 = 0
             elif self._compressed:
-                if self._mask_in:
+                if not self._mask_out:
                     apply_mask(rx, start, rx, start, n, self._key, 0, self._phase)
                 self._collected.write(self.view[start : start + n])
             else:
@@ -544,7 +554,7 @@ class Protocol:
 
     def _control(self, opcode: int, at: int, n: int) -> None:
         rx = self._rx
-        if self._mask_in:
+        if not self._mask_out:
             apply_mask(rx, at, rx, at, n, rx, at - 4, 0)
         if opcode == _PING:
             if self.state == _OPEN:

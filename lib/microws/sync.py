@@ -6,7 +6,7 @@ from ._compat import READ, WRITE, const, ticks_diff, ticks_ms, wait
 from .errors import ConnectionClosed, Timeout, WebSocketError
 from .handshake import ClientHandshake
 from .protocol import NO_BUFFER, Protocol
-from .transport import Connection, milliseconds, new_extension
+from .transport import Connection, milliseconds, new_extension, pieces
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -62,11 +62,9 @@ class WebSocket(Connection):
     Iteration gives messages and ends at a clean close. ``with`` closes it at the end.
     """
 
-    def __init__(self, protocol: Protocol, close_timeout: float, sock: "Any" = None) -> None:
-        super().__init__(protocol, close_timeout, sock)
-        self._poller: Any = None
-        self._polled = 0
-        self._more = False  # the last read was full, so the next one need not wait
+    _poller: "Any" = None
+    _polled = 0
+    _more = False  # the last read was full, so the next one need not wait
 
     def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
@@ -86,7 +84,7 @@ class WebSocket(Connection):
     def _send_pieces(self, message: "Any", text: "bool | None") -> None:
         first = True
         try:
-            for piece in self._pieces(message):
+            for piece in pieces(message):
                 self._fragment(piece, text, first)
                 first = False
                 self._flush()
@@ -125,11 +123,7 @@ class WebSocket(Connection):
         if buffer is None:
             raise TypeError(NO_BUFFER)
         self._protocol.receive_into(buffer)
-        try:
-            self._receive(timeout)
-        except Timeout:
-            self._protocol.receive_into(None)
-            raise
+        self._receive(timeout)
         n = self._protocol.stop
         self._protocol.release()
         return n
@@ -211,7 +205,7 @@ class WebSocket(Connection):
             event = p.parse()
             if p.tx_end:
                 try:
-                    self._flush(False)  # a peer that takes no answers may still speak
+                    self._write()  # a peer that takes no answers may still speak
                 except WebSocketError:
                     pass  # what the peer sent before it left is still to be read
             if event != _NOTHING:
@@ -236,41 +230,31 @@ class WebSocket(Connection):
 
         Where an answer waits to be sent, this ends when it can be, too.
         """
+        p = self._protocol
         now = ticks_ms()
         left = -1
         if timeout is not None:
             left = milliseconds(timeout) - ticks_diff(now, start)
-            if left < 0:
-                raise Timeout("timed out")
-        p = self._protocol
-        try:
-            self._wait(READ | WRITE if p.tx_end else READ, left)
-        finally:
+        ready = timeout is None or left >= 0
+        if ready:
+            ready = self._wait(READ | WRITE if p.tx_end else READ, left)
             p.waited(ticks_diff(ticks_ms(), now))
+        if not ready:
+            p.receive_into(None)  # the caller's buffer is let go
+            raise Timeout("timed out")
 
-    def _flush(self, patient: bool = True) -> None:
-        p = self._protocol
-        try:
-            while p.tx_end or p.data_to_send():
-                n = self._sock.write(p.tx, p.tx_start, p.tx_end - p.tx_start)
-                if n is None:
-                    if not patient:
-                        break
-                    self._wait(WRITE, -1)
-                elif not p.sent(n):
-                    break
-        except OSError:
-            p.mute()
-            raise p.closed_error() from None
+    def _flush(self) -> None:
+        while not self._write():
+            self._wait(WRITE, -1)
 
-    def _wait(self, direction: int, ms: int) -> None:
+    def _wait(self, direction: int, ms: int) -> bool:
+        """Whether the socket is ready within ``ms`` (-1: no limit)."""
         if self._polled != direction:
             if self._poller is None:
                 self._poller = select.poll()
             self._poller.register(self._sock, direction)
             self._polled = direction
-        if not wait(self._poller, self._sock, ms):
-            raise Timeout("timed out")
+        return wait(self._poller, self._sock, ms)
 
     def _run(
         self, steps: "Iterator[int]", timeout: "float | None", idle: "float | None" = None
@@ -286,7 +270,8 @@ class WebSocket(Connection):
             # While connecting, the socket may be another one each time.
             self._polled = 0
             self._poller = None
-            self._wait(direction, left if idle is None else min(left, milliseconds(idle)))
+            if not self._wait(direction, left if idle is None else min(left, milliseconds(idle))):
+                raise Timeout("timed out")
 
     def _finish(self) -> None:
         """The last bytes out, and the end of TCP, once the protocol is closed."""

@@ -57,6 +57,14 @@ def milliseconds(timeout: "float | None") -> int:
     return int(timeout * 1000)
 
 
+def pieces(message: "Any") -> "Any":
+    """The pieces of a message that is neither str nor bytes-like."""
+    try:
+        return iter(message)
+    except TypeError:
+        raise TypeError("a message is str, bytes-like or an iterable of these") from None
+
+
 def nodelay(sock: "Any") -> None:
     """A header and its payload leave together, so there is nothing for TCP to wait for."""
     try:
@@ -86,7 +94,39 @@ def listening_socket(host: str, port: int) -> "Any":
 
 
 class Connection:
-    """The state and the properties of an open WebSocket, and its long ways as generators."""
+    """The state of an open WebSocket, and its long ways as generators.
+
+    Beside ``close_timeout``, in seconds, it has attributes to be read:
+
+    - ``close_code``: that of the peer (§7.1.5), 1006 without one, None while it is open;
+    - ``close_reason``: the reason in the peer's Close frame;
+    - ``is_text``: whether the last message that was received is text;
+    - ``path``: path and query of the request;
+    - ``remote_address``: ``"host:port"`` of the peer;
+    - ``subprotocol``: the one that was agreed on (§1.9), or None.
+    """
+
+    if TYPE_CHECKING:
+        close_code: int | None
+        close_reason: str
+        is_text: bool
+        path: str
+        remote_address: str
+        subprotocol: str | None
+    else:
+        # No properties: in a class that has one MicroPython looks every name up once more, or
+        # twice, with each call of a method and each attribute that is set.
+        def __getattr__(self, name):
+            if name == "close_code":
+                p = self._protocol
+                return p.close_code or 1006 if p.state == _CLOSED or p.is_mute else None
+            if name == "close_reason":
+                return self._protocol.close_reason
+            if name == "is_text":
+                return self._protocol.opcode == _TEXT
+            if name in ("path", "remote_address", "subprotocol"):
+                return getattr(self._protocol.handshake, name)
+            raise AttributeError("'WebSocket' object has no attribute '%s'" % name)
 
     _plain: "Any" = None  # the socket under TLS
     _opcode = 0  # of the message that _payload() was last asked about
@@ -96,37 +136,6 @@ class Connection:
         milliseconds(close_timeout)  # a wrong one
         self.close_timeout = close_timeout
         self._sock = sock
-
-    @property
-    def close_code(self) -> "int | None":
-        """The close code of the peer (§7.1.5), 1006 without one, None while it is open."""
-        p = self._protocol
-        return p.close_code or 1006 if p.state == _CLOSED or p.is_mute else None
-
-    @property
-    def close_reason(self) -> str:
-        """The reason in the peer's Close frame."""
-        return self._protocol.close_reason
-
-    @property
-    def subprotocol(self) -> "str | None":
-        """The subprotocol that was agreed on (§1.9)."""
-        return self._protocol.handshake.subprotocol
-
-    @property
-    def remote_address(self) -> str:
-        """``"host:port"`` of the peer."""
-        return self._protocol.handshake.remote_address
-
-    @property
-    def path(self) -> str:
-        """The path and query of the request."""
-        return self._protocol.handshake.path
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the last message that was received is text."""
-        return self._protocol.opcode == _TEXT
 
     def _close_socket(self) -> None:
         if self._sock is not None:
@@ -220,6 +229,22 @@ class Connection:
             else:
                 p.sent(n)
 
+    def _write(self) -> bool:
+        """Write what the network takes at once, and tell whether that is all."""
+        p = self._protocol
+        try:
+            while p.tx_start < p.tx_end or p.data_to_send():
+                n = p.tx_end - p.tx_start
+                n = self._sock.write(p.tx, p.tx_start, n)
+                if n is None:
+                    return False
+                if not p.sent(n):
+                    break
+        except OSError:
+            p.mute()
+            raise p.closed_error() from None
+        return True
+
     def _last_bytes(self) -> "Steps":
         """What waits to be sent, and the body of an HTTP response after it."""
         p = self._protocol
@@ -286,12 +311,6 @@ class Connection:
             if validate(message, 0, len(message), 0):
                 raise ValueError("text is not UTF-8")
         return message
-
-    def _pieces(self, message: "Any") -> "Any":
-        try:
-            return iter(message)
-        except TypeError:
-            raise TypeError("a message is str, bytes-like or an iterable of these") from None
 
     def _fragment(self, piece: "Any", text: "bool | None", first: bool) -> None:
         """Begin the frame of one piece of a message."""
