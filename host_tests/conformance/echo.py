@@ -3,7 +3,15 @@
 import gc
 import sys
 
-import microws
+# Compiling leaves the heap in small pieces, where a board that loads .mpy files has it in one. So
+# the end of a small one is kept for messages until all is loaded.
+_room = None
+if hasattr(gc, "mem_free") and gc.mem_free() < 1 << 20:
+    _before = bytearray(gc.mem_free() - 32 * 1024)
+    _room = bytearray(24 * 1024)
+    del _before
+
+import microws  # noqa: E402
 
 # blocking or asyncio; whole (messages) or pieces (a message goes back while it still comes)
 FRONT, MODE, COMPRESSION, MAX_SIZE, MAX_FRAGMENTS = sys.argv[1:6]
@@ -19,6 +27,8 @@ ENDED = (microws.WebSocketError, OSError)
 
 def tidy():
     """What a program on a small heap does when all is loaded: see the board's main.py."""
+    global _room
+    _room = None
     gc.collect()
     if hasattr(gc, "threshold"):
         gc.threshold(gc.mem_free() // 4)
