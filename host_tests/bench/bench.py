@@ -308,7 +308,9 @@ def run(interpreters, chosen, rounds: int, seconds: float, progress) -> list[Res
                 counts[name] = max(8, int(seconds * 1e6 * tried / (wall + 1)))
                 if interpreter != "cpython":
                     messages = 32 if case.size <= 4096 else 8
-                    figures = measure(interpreter, case, name, warm, messages, heap=True)
+                    # A connection gets what it keeps with the first message that a read cuts.
+                    before = max(warm, 2 * messages)
+                    figures = measure(interpreter, case, name, before, messages, heap=True)
                     result.heap = figures[2] / messages
                     result.live = int(figures[3])
             for _ in range(rounds):
