@@ -82,7 +82,8 @@ async def read(sock):
 
 async def main():
     global room, server, taken
-    server = await aio.serve(handler, "127.0.0.1", PORT)
+    # No Pings, however long this takes: what comes is to be the frame.
+    server = await aio.serve(handler, "127.0.0.1", PORT, keepalive_timeout=None)
     other = await upgraded(b"other")
     slow = await upgraded(b"slow")
     seen = set()
