@@ -3,18 +3,24 @@
 import gc
 import sys
 
-# Compiling leaves the heap in small pieces, where a board that loads .mpy files has it in one. So
-# the end of a small one is kept for messages until all is loaded.
+# blocking or asyncio; whole (messages) or pieces (a message goes back while it still comes)
+FRONT, MODE, COMPRESSION, MAX_SIZE, MAX_FRAGMENTS = sys.argv[1:6]
+
+# Compiling leaves the heap in small pieces, where a board that loads .mpy files has it in one. A
+# compressed message wants a large piece, so the end of a small heap is kept until all is loaded.
 _room = None
-if hasattr(gc, "mem_free") and gc.mem_free() < 1 << 20:
+if COMPRESSION != "none" and hasattr(gc, "mem_free") and gc.mem_free() < 1 << 20:
     _before = bytearray(gc.mem_free() - 32 * 1024)
-    _room = bytearray(24 * 1024)
+    _room = bytearray(20 * 1024)
     del _before
+    names = ["protocol", "handshake", "upgrade", "permessage_deflate", "transport"]
+    names += ["aio", "aio_server"] if FRONT == "asyncio" else ["sync", "listener"]
+    for name in names:  # one by one, as what is loaded and compiled together takes more
+        __import__("microws." + name)
+        gc.collect()
 
 import microws  # noqa: E402
 
-# blocking or asyncio; whole (messages) or pieces (a message goes back while it still comes)
-FRONT, MODE, COMPRESSION, MAX_SIZE, MAX_FRAGMENTS = sys.argv[1:6]
 OPTIONS = {
     "compression": None if COMPRESSION == "none" else COMPRESSION,
     "max_size": int(MAX_SIZE),
