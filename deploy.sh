@@ -84,7 +84,8 @@ virtual() {
     [ -z "$role" ] || arguments+=(--role "$role")
     [ -z "$url" ] || arguments+=(--url "$url")
     [ -z "$listen" ] || arguments+=(--listen "$listen")
-    exec python3 "$top/host_tests/virtual.py" "${arguments[@]}"
+    cd "$top"
+    exec python3 -m host_tests.deploy.virtual "${arguments[@]}"
 }
 
 # attached: the serial devices that may be boards, one a line, with what they say they are

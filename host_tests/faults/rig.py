@@ -18,14 +18,10 @@ import threading
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent
-sys.path.insert(0, str(TOP / "host_tests"))
+from host_tests.deploy import serial_port, virtual
+from host_tests.support.paths import BIN, TOP
 
-import serial_port  # noqa: E402
-import virtual  # noqa: E402
-
-BIN = TOP / ".cache" / "bin"
+HERE = TOP / "host_tests" / "faults"
 MICROPYTHON = [str(BIN / "micropython32"), "-X", "heapsize=128k"]
 IP = str(BIN / "ip")
 PORT = 8080
@@ -189,7 +185,7 @@ class Board(Log, virtual.Board):
         self._off = False
         options = json.dumps({**self._options, "cause": cause})
         self.process = subprocess.Popen(
-            [*self._enter, *MICROPYTHON, str(HERE / "start.py"), options],
+            [*self._enter, *MICROPYTHON, HERE / "start.py", options],
             cwd=self.folder,
             env=virtual.environment(),
             stdin=subprocess.DEVNULL,

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import inside  # noqa: F401  (it adds to FAULTS)
-from outside import FAULTS
-from rig import IP, Differs, Scene, command
-from soak import Soak
+from host_tests.faults import board_faults  # noqa: F401  (it adds to FAULTS)
+from host_tests.faults.network_faults import FAULTS
+from host_tests.faults.rig import IP, Differs, Scene, command
+from host_tests.faults.soak import Soak
 
 JOBS = 10  # most of a fault is waiting
 

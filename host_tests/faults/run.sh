@@ -4,6 +4,8 @@
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
+cd "$top"
+
 "$top/host_tests/setup.sh" venv micropython32 ip
 
 # Whatever is started ends with its namespace. Who is not root is it in one of users.
@@ -15,6 +17,6 @@ if ! unshare "${spaces[@]}" true; then
 fi
 folder=$(mktemp -d -t microws-XXXXXX)
 trap 'rm -rf "$folder"' EXIT
-unshare "${spaces[@]}" "$top/.venv/bin/python" "$top/host_tests/faults/run.py" "$folder" "$@" &
+unshare "${spaces[@]}" "$top/.venv/bin/python" -m host_tests.faults.run "$folder" "$@" &
 trap '{ kill -KILL $!; wait; } 2>/dev/null; echo Interrupted.; exit 130' INT TERM HUP
 wait $!

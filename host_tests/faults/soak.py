@@ -10,8 +10,8 @@ import re
 import signal
 import time
 
-from outside import ALLOWED
-from rig import TEXT, Differs, Wire
+from host_tests.faults.network_faults import ALLOWED
+from host_tests.faults.rig import TEXT, Differs, Wire
 
 WARM = 60  # seconds: what is there then must be there at the end
 HEAP = 0.01  # by which the heap may differ

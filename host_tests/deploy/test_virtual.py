@@ -1,0 +1,97 @@
+"""./deploy.sh --virtual: how virtual boards are deployed to, how they start and how they end."""
+
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from host_tests.deploy import virtual
+from host_tests.support.paths import TOP
+
+DEPLOY = TOP / "deploy.sh"
+WITHOUT = ["python3", "-m", virtual.__name__, "--reason", "none here"]
+
+
+def test_both_boards_are_deployed_to_and_talk(start):
+    process = start([DEPLOY, "--virtual", "--listen", "0"])
+    for name in ("server", "client"):
+        process.wait_for(f"{name} | Asking the board at /dev/")
+        process.wait_for(f"{name} | Role {name}, board esp32-w5500.")
+        process.wait_for(f"{name} | Every file on the board has the right hash.")
+        process.wait_for("starting as " + name)
+    process.wait_for("client 1: received pin0:")
+    process.wait_for("sent pin0:")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["server | [ 5/", "client | [ 5/", "client | [  "])
+def test_a_signal_ends_both_boards_without_a_word_too_much(start, number, moment):
+    process = start([DEPLOY, "--virtual", "--listen", "0"])
+    process.wait_for(moment)
+    process.send_signal(number)
+    assert process.wait() == 128 + number
+    assert "Traceback" not in process.output
+    if number == signal.SIGINT:
+        assert process.lines[-1] == "Stopped."
+
+
+def test_it_says_which_interpreter_runs_and_where_to_connect(start):
+    process = start([DEPLOY, "--virtual", "--role", "server", "--listen", "0"])
+    line = process.wait_for("Virtual server")
+    assert re.search(r"Virtual server on MicroPython 1\.\d+\.\d+, 32 bit, 128k of heap\. ", line)
+    url = process.wait_for("Any WebSocket client can connect to ")
+    assert re.search(r"ws://127\.0\.0\.1:[1-9]\d+/", url)
+
+
+def test_without_micropython_it_says_why(start):
+    line = start([*WITHOUT, "--listen", "0"]).wait_for("Virtual server")
+    assert re.search(
+        r"server and client on CPython 3\.\d+\.\d+, for want of MicroPython \(none here\)", line
+    )
+
+
+def test_a_board_that_does_not_take_its_configuration_is_reported(start):
+    process = start([DEPLOY, "--virtual", "--role", "client", "--url", "http://127.0.0.1/"])
+    process.wait_for('client | config.json: "url" is "http://127.0.0.1/"')
+    assert process.wait() == 1
+    assert "the program has ended" not in process.output
+
+
+def test_a_board_that_ends_is_reported(start):
+    process = start([*WITHOUT, "--role", "client", "--url", "http://127.0.0.1/"])
+    assert '"url" is "http://127.0.0.1/"' in process.wait_for("client | ")
+    process.wait_for("client | the program has ended")
+    assert process.wait() == 1
+
+
+def test_a_virtual_board_whose_program_ends_is_reported(start):
+    options = ["--virtual", "--role", "client", "--url", "ws://127.0.0.1:9/"]
+    process = start([DEPLOY, *options])
+    process.wait_for("trying again in")
+    device = re.search(r"Asking the board at (\S+) ", process.output)[1]
+    terminal = os.open(device, os.O_WRONLY | os.O_NOCTTY)
+    os.write(terminal, b"\x03")
+    os.close(terminal)
+    process.wait_for("stopped by Ctrl-C")
+    process.wait_for("client | the program has ended; a board shows its prompt now")
+    assert process.wait() == 1
+
+
+def test_a_port_that_is_taken_is_told(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start([DEPLOY, "--virtual", "--listen", str(port)])
+        process.wait_for(f"Port {port}: Address already in use. Give another one after --listen")
+        assert process.wait() == 1
+
+
+def test_the_usual_port_gives_way_to_a_free_one(monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(virtual, "DEFAULT_PORT", port)
+        chosen = virtual.choose_port(None)
+    assert chosen not in (0, port)
+    assert capsys.readouterr().out == f"Port {port} is taken; the server takes {chosen}.\n"
+    assert virtual.choose_port(None) == port

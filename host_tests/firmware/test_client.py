@@ -1,0 +1,310 @@
+"""firmware/client.py by itself: how it comes back, what it remembers, what it keeps."""
+
+import contextlib
+import re
+import socket
+import threading
+
+import pytest
+from websockets.utils import accept_key
+
+from host_tests.deploy import virtual
+from host_tests.firmware.test_roles import Server
+from host_tests.support.interpreters import environment
+
+# The role with a clock and a die of the test's, and pauses that take no time. `script` are
+# functions called one by one at the pauses after a session; the role ends with the last.
+BEGIN = """
+import asyncio, main, socket
+main.load("client")
+from firmware import client, config, net
+
+clock = [0]
+bounds = []
+sent = []
+
+class Die:
+    def uniform(self, least, bound):
+        bounds.append(bound)
+        return bound
+
+class Done(BaseException):
+    pass
+
+def uptime():
+    return clock[0]
+
+def log(text):
+    print(text)
+
+client.random = Die()
+client.uptime = uptime
+client.log = log
+
+def run(url, script, read=int, **given):
+    settings = dict(config.DEFAULTS)
+    settings["url"] = url
+    settings.update(given)
+    net.start(settings)
+    real = net.hold
+    async def hold(address, seconds):
+        if not bounds or not pausing():
+            return await real(address, seconds)
+        if not script:
+            raise Done
+        script.pop(0)()
+        await asyncio.sleep(0)
+        return True
+    def pausing():
+        if len(bounds) > paused[0]:
+            paused[0] = len(bounds)
+            return True
+    paused = [0]
+    net.hold = hold
+    try:
+        asyncio.run(client.run(settings, read))
+    except Done:
+        pass
+
+def later(seconds):
+    clock[0] += seconds
+"""
+
+
+@pytest.fixture
+def lines(interpreter):
+    """Run code after BEGIN; the lines of its log without the dates."""
+
+    def run(code):
+        result = interpreter.run("-c", BEGIN + code, env=environment(virtual.START.parent))
+        assert result.stderr == ""
+        return [line.split("] ")[-1] for line in result.stdout.splitlines()]
+
+    return run
+
+
+def closed_port():
+    return virtual.choose_port(0)
+
+
+def test_the_wait_grows_up_to_a_minute(lines):
+    told = lines(f"run('ws://127.0.0.1:{closed_port()}/', [int] * 8)\nprint(bounds)")
+    assert told[-1] == "[1, 2, 4, 8, 16, 32, 60, 60, 60]"
+    assert told[2:4] == [
+        "connection refused, no server listens there",
+        "trying again in 1.0 s",
+    ]
+
+
+def test_the_wait_is_drawn_from_all_of_it(lines):
+    code = f"""
+class Least:
+    def uniform(self, least, bound):
+        bounds.append((least, bound))
+        return least
+client.random = Least()
+run('ws://127.0.0.1:{closed_port()}/', [])
+print(bounds)
+"""
+    assert lines(code)[-2:] == ["trying again in 0.1 s", "[(0, 1)]"]
+
+
+@pytest.mark.parametrize(("held", "last"), [(29, 4), (30, 1)])
+def test_only_a_connection_that_held_for_a_while_shortens_the_wait(lines, held, last):
+    def handler(connection):
+        connection.recv()
+
+    with Server(handler) as server:
+        code = f"""
+def read():
+    later({held})  # between the handshake and the end
+    return 5
+run({server.url!r}, [int, int], read)
+print(bounds)
+"""
+        told = lines(code)
+    assert told.count("closed with code 1000 (normal)") == 3
+    assert told[-1] == str([1, 2, 4] if last == 4 else [1, 1, 1])
+
+
+def test_a_name_that_is_not_found_any_more_has_the_address_it_had(lines):
+    requests = []
+
+    def handler(connection):
+        requests.append(connection.request.headers["Host"])
+        connection.recv()
+
+    with Server(handler) as server:
+        port = server.port
+        code = f"""
+class Names:
+    SOCK_STREAM = socket.SOCK_STREAM
+    def getaddrinfo(self, host, *rest):
+        print("asked for", host)
+        if answers.pop(0):
+            return socket.getaddrinfo("127.0.0.1", *rest)
+        raise OSError(-2, "no such name")
+client.socket = Names()
+answers = [0, 1, 0, 1]
+run("ws://board.example:{port}/", [int, int, int])
+"""
+        told = lines(code)
+    asked = [line for line in told[1:] if "sent" not in line and "trying" not in line]
+    begin = [f"connecting to ws://board.example:{port}/", "asked for board.example"]
+    good = [
+        f"connected to board.example:{port}, handshake done",
+        "closed with code 1000 (normal)",
+    ]
+    assert asked == [
+        *begin,
+        "no such host name",
+        *begin,
+        *good,
+        *begin,
+        "no such host name; taking the address of the last time",
+        *good,
+        *begin,
+        *good,
+    ]
+    assert requests == [f"board.example:{port}"] * 3
+
+
+def test_an_address_that_nobody_answers_at_brings_the_interface_down_and_up(lines):
+    code = """
+class Names:
+    SOCK_STREAM = socket.SOCK_STREAM
+    def getaddrinfo(self, *name):
+        raise OSError(-2, "no such name")
+client.socket = Names()
+net.log = log
+run("ws://board.example/", [lambda: later(299), lambda: later(1), lambda: later(299)])
+"""
+    told = lines(code)
+    assert [line for line in told if "answer" in line or "interface" in line] == [
+        "no answer from anybody for 300 s",
+        "network interface down and up",
+    ]
+
+
+def test_a_heap_in_pieces_is_made_whole_by_a_reset(lines):
+    code = f"""
+class Names:
+    SOCK_STREAM = socket.SOCK_STREAM
+    def getaddrinfo(self, *name):
+        if answers.pop(0):
+            return socket.getaddrinfo(*name)
+        raise MemoryError
+client.socket = Names()
+answers = [0] * 9 + [1] + [0] * 10  # one that reaches a port, if only a closed one, in between
+try:
+    run("ws://127.0.0.1:{closed_port()}/", [int] * 30)
+except RuntimeError as error:
+    print(len(answers), error)
+"""
+    assert lines(code)[-1] == "0 no memory for a connection 10 times in a row"
+
+
+def test_a_server_that_refuses_is_an_answer(lines):
+    code = f"""
+net.log = log
+run("ws://127.0.0.1:{closed_port()}/", [lambda: later(300), lambda: later(300)])
+"""
+    assert "network interface down and up" not in lines(code)
+
+
+def test_what_was_to_be_sent_while_away_is_kept_up_to_a_bound(lines):
+    received = []
+
+    def handler(connection):
+        received.extend(connection.recv() for _ in range(4))
+
+    with Server(handler) as server:
+        code = f"""
+samples = iter(range(1, 100))
+answers = [0, 1]
+class Names:
+    SOCK_STREAM = socket.SOCK_STREAM
+    def getaddrinfo(self, *name):
+        if answers.pop(0):
+            return socket.getaddrinfo(*name)
+        raise OSError(-2, "no such name")
+client.socket = Names()
+from firmware import outbox
+outbox.log = log
+real = net.wait_for_address
+async def wait_for_address(settings):
+    if len(answers) == 1:  # away until five samples were taken
+        while client_read[0] < 5:
+            await asyncio.sleep(0.01)
+    return await real(settings)
+net.wait_for_address = wait_for_address
+client_read = [0]
+def read():
+    client_read[0] += 1
+    return client_read[0]
+run({server.url!r}, [int], read, queue=3, sample_interval=0.05)
+"""
+        told = lines(code)
+    assert "3 messages are kept, no more fit: dropping the oldest" in told
+    assert "3 messages were kept, 2 older ones dropped" in told
+    assert received == ["pin0:3", "pin0:4", "pin0:5", "pin0:6"]
+
+
+def test_a_mistake_in_the_sampling_leaves_the_role(interpreter):
+    def handler(connection):
+        for _ in connection:
+            pass
+
+    with Server(handler) as server:
+        for queue in (0, 3):
+            code = f"""
+def read():
+    raise ValueError("a mistake")
+try:
+    run({server.url!r}, [], read, queue={queue})
+except ValueError as error:
+    print("left with", error)
+"""
+            env = environment(virtual.START.parent)
+            result = interpreter.run("-c", BEGIN + code, env=env)
+            assert result.stdout.splitlines()[-1] == "left with a mistake"
+
+
+def test_a_server_that_takes_nothing_any_more_is_left(lines):
+    """Its keepalive is in order: it goes on saying something, but reads nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+
+        def serve():
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                request = connection.recv(4096).decode()
+                key = re.search("Sec-WebSocket-Key: (.*)\r\n", request)[1]
+                connection.sendall(
+                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
+                    + accept_key(key).encode()
+                    + b"\r\n\r\n"
+                )
+                while not left.wait(0.1):
+                    connection.sendall(b"\x81\x02hi")
+
+        left = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        code = f"""
+client.uptime = net.uptime
+message = 400 * "x"
+async def send_all(send):
+    while True:
+        await send(message)
+client._samples = lambda *_: send_all
+client.log = lambda text: print(text[:40])
+run({url!r}, [], keepalive=1)
+"""
+        told = lines(code)
+        left.set()
+        thread.join()
+    assert "received hi" in told
+    assert "the server has taken nothing for 1 s" in told

@@ -1,0 +1,65 @@
+"""firmware/log.py: dated lines, and text that does a terminal no harm."""
+
+import re
+
+import pytest
+
+from firmware import log
+from host_tests.support.interpreters import INTERPRETERS
+
+# Takes the whole heap, then tells of it.
+SHORT = """
+from firmware.log import log
+from firmware.peer import why
+error = OSError(5)
+taken = None
+size = 4096
+while size >= 16:
+    try:
+        while True:
+            taken = [taken, bytearray(size)]
+    except MemoryError:
+        size //= 2
+log("still told")
+log(why(error))
+"""
+
+
+def test_a_line_is_dated_with_the_seconds_since_the_start(interpreter):
+    result = interpreter.run("-c", "from firmware.log import log; log('starting')")
+    assert re.fullmatch(r"\[    \d\.\d\] starting\n", result.stdout)
+
+
+def test_the_clock_of_a_board_wraps_and_the_date_goes_on(monkeypatch, capsys):
+    day = 24 * 3600 * 1000
+    wrap = 1 << 30  # milliseconds, 12.4 days
+    now = [0]
+    monkeypatch.setattr(log, "_ticks_ms", lambda: now[0] % wrap)
+    monkeypatch.setattr(log, "_ticks_diff", lambda end, start: (end - start) % wrap)
+    for name in ("_last", "_seconds", "_millis"):
+        monkeypatch.setattr(log, name, 0)
+    for _ in range(31):
+        now[0] += day + 10
+        log.log("here")
+    assert capsys.readouterr().out.splitlines()[-1] == f"[{31 * 24 * 3600}.3] here"
+
+
+def test_a_heap_that_is_full_is_told():
+    result = INTERPRETERS["micropython32"].run("-c", SHORT)
+    assert (result.stdout, result.stderr) == ("still told\nout of memory\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pin0:1234", "pin0:1234"),
+        ("caf\u00e9 \u2014 \u4f60\u597d \U0001f600", "caf\u00e9 \u2014 \u4f60\u597d \U0001f600"),
+        ("\x1b[2Jgone\a", "\\u{1b}[2Jgone\\u{7}"),
+        ("one\r\ntwo\t", "one\\u{d}\\u{a}two\\u{9}"),
+        ("\x7f\x9b31m", "\\u{7f}\\u{9b}31m"),
+        ("\u202egnp.exe", "\\u{202e}gnp.exe"),
+        ("zero\u200bwidth\ufeff", "zero\\u{200b}width\\u{feff}"),
+    ],
+)
+def test_printable_leaves_the_terminal_alone(text, shown):
+    assert log.printable(text) == shown

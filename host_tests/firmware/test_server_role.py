@@ -1,0 +1,414 @@
+"""The server role for many: plain requests, counters, chat, slow and hostile clients."""
+
+import gzip
+import http.client
+import json
+import os
+import re
+import socket
+import threading
+import time
+from contextlib import ExitStack, closing, suppress
+from urllib.parse import quote
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from host_tests.deploy import virtual
+from host_tests.support import misbehaving
+from host_tests.support.interpreters import INTERPRETERS, PATIENCE, environment
+from host_tests.support.paths import TOP
+from host_tests.support.process import Process
+
+PAGE = (TOP / "firmware" / "page.html").read_bytes()
+
+
+class Board:
+    """A virtual board in the server role, on MicroPython with 32 bits and a board's heap."""
+
+    def __init__(self, folder, start, settings, program=None):
+        self.port = virtual.choose_port(0)
+        settings = {"sample_interval": 0.05, **settings, "port": self.port}
+        self.files = virtual.Board("board", folder, settings).folder
+        micropython = INTERPRETERS["micropython32"]
+        command = (
+            micropython.command("-c", program) if program else micropython.command(virtual.START)
+        )
+        env = environment(self.files, self.files / "lib", virtual.START.parent)
+        self.process = start(command, env, self.files)
+        self.wait_for = self.process.wait_for
+        self.wait_for("listening on ws://127.0.0.1:")
+
+    def connect(self, path="/"):
+        return connect(f"ws://127.0.0.1:{self.port}{path}", compression=None)
+
+    def get(self, path="/", method="GET", body=None, headers=()):
+        """The response to a request, and its body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        with closing(connection):
+            connection.request(method, path, body, dict(headers))
+            response = connection.getresponse()
+            return response, response.read()
+
+    def metrics(self):
+        return json.loads(self.get("/metrics")[1])
+
+    def metrics_once(self, fits):
+        """The counters, once they are as wanted."""
+        deadline = time.monotonic() + PATIENCE
+        metrics = None
+        while True:
+            # While it has its hands full, it may close, or say so, instead of giving them.
+            with suppress(ConnectionError, http.client.HTTPException, json.JSONDecodeError):
+                if fits(metrics := self.metrics()):
+                    return metrics
+            assert time.monotonic() < deadline, json.dumps([metrics, self.files_open()])
+
+    def files_open(self):
+        """How many files and sockets its process has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+@pytest.fixture
+def board(start, tmp_path):
+    """`board(setting=...)` starts one with these settings."""
+
+    def start_board(program=None, **settings):
+        return Board(tmp_path / "board", start, settings, program)
+
+    return start_board
+
+
+def next_text(client):
+    """The next message that is no value."""
+    while re.fullmatch(r"pin0:\d+", message := client.recv(PATIENCE)):
+        pass
+    return message
+
+
+# Plain requests
+
+
+def test_the_page_comes_compressed_to_who_takes_that(board):
+    running = board()
+    with misbehaving.raw(running.port) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: board\r\nAccept-Encoding: br, gzip;q=0.5\r\n\r\n")
+        wire = b"".join(iter(lambda: sock.recv(4096), b""))
+    assert len(wire) <= 12 * 1024
+    head, _, body = wire.partition(b"\r\n\r\n")
+    assert b"\r\nContent-Encoding: gzip\r\n" in head
+    assert gzip.decompress(body) == PAGE
+    for accepted in ("", "br", "gzip;q=0", "identity, gzip; q=0"):
+        response, body = running.get(headers={"Accept-Encoding": accepted})
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "Content-Encoding" not in response.headers
+        assert body == PAGE
+    (running.files / "page.html.gz").unlink()
+    assert running.get(headers={"Accept-Encoding": "gzip"})[1] == PAGE
+    (running.files / "page.html").unlink()
+    response, body = running.get()
+    assert (response.status, body[:8]) == (404, b"this boa")
+
+
+def test_the_page_loads_nothing_from_elsewhere():
+    assert b"://" not in PAGE
+    assert re.findall(rb"\b(?:src|href|action|url|@?import)\b *[=(].*", PAGE) == [
+        b'href="data:,">'
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/config.json", "/page.html", "/firmware/page.html", "/firmware/page.html.gz", "//",
+        "/./", "/../config.json", "/%2e%2e/config.json", "/..%2fconfig.json", "/%2f",
+        "/index.html", "/metrics/", "/metrics/../config.json", "/favicon.ico", "//config.json",
+        "/" + "x" * 1000, "http://board/config.json", "http://board/../main.py",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_read(shared, path):
+    assert shared.get(path)[0].status == 404
+    with pytest.raises(ConnectionError, match=r"HTTP/1\.1 404 "):
+        misbehaving.upgraded(shared.port, path)
+
+
+def test_a_query_changes_nothing(shared):
+    assert shared.get("/?file=config.json")[1] == PAGE
+    assert json.loads(shared.get("/metrics?config.json")[1])["name"] == "microws"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/config.json"])
+def test_other_methods_are_refused(shared, method, path):
+    for body in (None, b"text"):
+        response, _ = shared.get(path, method, body)
+        assert (response.status, response.headers["Allow"]) == (405, "GET")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One board for tests that leave no trace on it."""
+    processes = []
+
+    def start(*args, **options):
+        processes.append(Process(*args, **options))
+        return processes[0]
+
+    yield Board(tmp_path_factory.mktemp("shared") / "board", start, {})
+    processes[0].stop()
+
+
+def test_the_page_and_the_values_can_have_a_path_of_their_own(board):
+    running = board(path="/values")
+    assert running.get("/")[1] == running.get("/values")[1] == PAGE
+    assert running.metrics()["path"] == "/values"
+    with pytest.raises(InvalidStatus, match="404"):
+        running.connect("/")
+    running.wait_for("refused, / is not here (HTTP 404)")
+    with running.connect("/values") as client:
+        assert client.recv().startswith("pin0:")
+
+
+def test_a_flood_of_refusals_does_not_flood_the_log(board):
+    running = board()
+    for _ in range(30):
+        running.get("/other")
+    running.wait_for("refused, /other is not here (HTTP 404)")
+    running.wait_for("] refused ")
+    assert running.metrics()["refused"] == 30
+
+
+# Counters
+
+
+def test_the_counters_count(board):
+    running = board(hostname="wall", max_clients=2, sample_interval=30)
+    before = running.metrics()
+    assert before["name"] == "wall"
+    assert before["interval"] == 30
+    numbers = ("clients", "clients_ever", "messages_in", "messages_out", "dropped", "refused")
+    assert [before[name] for name in numbers] == [0] * 6
+    assert 0 < before["heap_free_lowest"] <= before["heap_free"] < 128 * 1024
+    with running.connect() as first, running.connect("/?name=x") as second:
+        first.send("gr\u00fc\u00df")
+        first.send(b"\x00\x01\x02")
+        running.wait_for("client 1: received 3 bytes")
+        with pytest.raises(InvalidStatus, match="503") as refused:
+            running.connect()
+        assert int(refused.value.response.headers["Retry-After"]) > 0
+        running.wait_for("refused, too many clients, come again later (HTTP 503)")
+        metrics = running.metrics()
+        assert (metrics["clients"], metrics["max_clients"]) == (2, 2)
+        assert (metrics["messages_in"], metrics["bytes_in"]) == (2, 9)
+        assert metrics["refused"] == 1
+        second.close(4000)
+        running.wait_for("client 2: closed with code 4000")
+        # The place is free, and whoever wants the counters gets them and no values.
+        with running.connect("/metrics") as reader:
+            told = json.loads(reader.recv())
+            with pytest.raises(ConnectionClosed, match="1000"):
+                reader.recv()
+        assert told.keys() == metrics.keys()
+        assert told["clients"] == 1
+    running.wait_for("client 1: closed with code 1000")
+    after = running.metrics_once(lambda metrics: metrics["clients"] == 0)
+    assert after["closed"] == {"1000": 1, "4000": 1}
+    assert after["clients_ever"] == 2
+    assert after["uptime"] >= before["uptime"]
+    assert after["messages_out"] == 1
+    assert after["bytes_out"] == len(json.dumps(told, separators=(", ", ": ")))
+    assert after["heap_free_lowest"] < before["heap_free_lowest"]
+
+
+def test_the_time_to_the_board_and_back_can_be_asked_for(board):
+    running = board(sample_interval=30, chat=True)
+    with running.connect() as asker, running.connect() as other:
+        running.wait_for("client 2: connected")
+        asker.send("ping:17")
+        assert asker.recv() == "pong:17 clients:2"
+        # Nobody else hears of it.
+        asker.send("done")
+        assert other.recv().endswith(": done")
+    assert "ping" not in running.process.output
+
+
+# Chat
+
+
+def test_what_one_says_goes_to_all_the_others(board):
+    running = board(chat=True, sample_interval=30)
+    name = quote("J\u00f6 %&=\n")
+    with (
+        running.connect(f"/?x=1&name={name}") as first,
+        running.connect("/?name=Ann+Lee") as second,
+        running.connect("/?name=%ff") as third,
+    ):
+        running.wait_for("client 1: connected from 127.0.0.1:")
+        running.wait_for("as Ann Lee, handshake done")
+        running.wait_for("client 3: connected from 127.0.0.1:")
+        first.send("hello \u2713")
+        assert second.recv() == third.recv() == "J\u00f6 %&=\\u{a}: hello \u2713"
+        second.send(b"\x01\xff")
+        assert first.recv() == third.recv() == b"Ann Lee: \x01\xff"
+        third.send("")
+        address = ":".join(str(part) for part in third.local_address)
+        assert first.recv() == second.recv() == address + ": "
+
+
+def test_pages_leave_room_for_long_messages(board):
+    running = board(chat=True, sample_interval=30)
+    with running.connect() as first, running.connect() as second:
+        running.wait_for("client 2: connected")
+        for _ in range(10):
+            assert running.get()[1] == PAGE
+            running.metrics()
+            first.send("x" * 2000)
+            assert second.recv().endswith(": " + "x" * 2000)
+
+
+def test_nobody_hears_the_others_unless_that_is_wanted(board):
+    running = board()
+    with running.connect() as first, running.connect() as second:
+        first.send("hello")
+        running.wait_for("client 1: received hello")
+        for _ in range(3):
+            assert second.recv().startswith("pin0:")
+
+
+def test_boards_chat_with_browsers(board, start, tmp_path):
+    running = board(chat=True, sample_interval=30)
+    url = f"ws://127.0.0.1:{running.port}/?name=kitchen"
+    settings = {"role": "client", "url": url}
+    kitchen = virtual.Board("kitchen", tmp_path / "kitchen", settings)
+    with running.connect("/?name=Ann") as client:
+        running.wait_for("client 1: connected")
+        command = INTERPRETERS["micropython32"].command(virtual.START)
+        process = start(command, cwd=kitchen.folder)
+        assert re.fullmatch(r"kitchen: pin0:\d+", client.recv(PATIENCE))
+        client.send("too warm")
+        process.wait_for("received Ann: too warm")
+
+
+# Slow and hostile clients
+
+
+# No pause between two messages of a client, and no log of them: a lot is to be said.
+TALKATIVE = """
+import asyncio, main
+main.load("server")
+from firmware import config, server
+server._PAUSE = 0
+server.log = lambda text: None if "received" in text else print(text)
+asyncio.run(server.run(config.load(), int))
+"""
+
+
+@pytest.mark.parametrize("slow", ["drop", "close"])
+def test_a_slow_client_is_dealt_with_as_configured(board, slow):
+    running = board(TALKATIVE, chat=True, slow=slow)
+    with misbehaving.upgraded(running.port, small=True) as sock, running.connect() as talker:
+        running.wait_for("client 2: connected")
+        dropped = 0
+        while not dropped:
+            # What fits the buffers on the way depends on the system.
+            for _ in range(400):
+                talker.send("x" * 500)
+            dropped = running.metrics()["dropped"]
+        if slow == "drop":
+            running.wait_for("client 1: too slow, skipped ")
+        else:
+            tail = b""
+            while not tail.endswith(b"\x88\x0a\x03\xf0too slow"):
+                more = sock.recv(65536)
+                assert more, tail
+                tail = (tail + more)[-100:]
+            sock.sendall(misbehaving.frame(b"\x03\xf0", 0x88))
+            running.wait_for("client 1: closed here with code 1008 (policy): too slow")
+            metrics = running.metrics_once(lambda metrics: metrics["clients"] == 1)
+            assert metrics["closed"] == {"1008": 1}
+        talker.send("ping:1")
+        assert next_text(talker).startswith("pong:1 clients:")
+
+
+def test_three_hostile_clients_take_nothing_from_five_others(board):
+    running = board()
+    heard = [[] for _ in range(5)]
+    stop = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(stop.set)
+        stack.enter_context(misbehaving.upgraded(running.port, small=True))  # reads nothing
+        dribbling = stack.enter_context(misbehaving.upgraded(running.port))
+        flooding = stack.enter_context(misbehaving.upgraded(running.port))
+        flooding.settimeout(None)
+
+        def dribble():
+            for byte in misbehaving.frame(b"x" * 100):
+                dribbling.sendall(bytes([byte]))
+                if stop.wait(1):
+                    break
+
+        def flood():
+            with suppress(OSError):
+                while True:
+                    flooding.sendall(misbehaving.frame(b"flood") * 100)
+
+        def listen(client, values):
+            while len(values) < 80:
+                values.append(client.recv(PATIENCE))
+
+        hostile = [threading.Thread(target=work, daemon=True) for work in (dribble, flood)]
+        clients = [stack.enter_context(running.connect()) for _ in heard]
+        running.wait_for("client 8: connected")
+        friendly = [
+            threading.Thread(target=listen, args=pair) for pair in zip(clients, heard, strict=True)
+        ]
+        for thread in hostile + friendly:
+            thread.start()
+        for thread in friendly:
+            thread.join()
+        metrics = running.metrics()
+        assert metrics["clients"] == 8
+        assert metrics["messages_in"] > 10
+        stop.set()
+        flooding.shutdown(socket.SHUT_RDWR)
+        for thread in hostile:
+            thread.join()
+    running.wait_for("client 3: closed")
+    sent = re.findall(r"sent (pin0:\d+) to", running.process.output)
+    for values in heard:
+        assert len(values) == 80
+        first = [i for i in range(len(sent)) if sent[i : i + 80] == values]
+        assert first, f"{values} are not in a row in {sent}"
+
+
+def test_a_hundred_rounds_of_rude_clients_leave_nothing_behind(board):
+    running = board(chat=True)
+
+    quiet = running.files_open()
+
+    def rounds(count):
+        for _ in range(count):
+            for way in misbehaving.WAYS.values():
+                way(running.port)
+            # What it tries out here is how they leave, not how many fit its heap.
+            running.metrics_once(lambda metrics: metrics["clients"] == 0)
+
+    def fits(metrics, free):
+        if metrics["clients"] or running.files_open() > quiet:
+            return False
+        if metrics["heap_free"] >= free:
+            return True
+        # What is at rest keeps a stale pointer to what it saw last: show it something else.
+        with running.connect() as client:
+            client.recv()
+        return False
+
+    rounds(10)  # the first ones make what stays: room for their names and tasks
+    before = running.metrics_once(lambda metrics: fits(metrics, 0))
+    rounds(100)
+    after = running.metrics_once(lambda metrics: fits(metrics, before["heap_free"] * 0.99))
+    clients = 12  # of WAYS, the rest get no WebSocket, or only the counters
+    assert after["clients_ever"] - before["clients_ever"] >= 100 * clients
+    with running.connect() as client:
+        assert client.recv().startswith("pin0:")

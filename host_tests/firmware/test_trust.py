@@ -1,0 +1,261 @@
+"""Origins, credentials and subprotocols: the roles with the websockets package as their peer."""
+
+import base64
+import http.client
+import socket
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.sync.server import basic_auth
+
+from firmware import config, trust
+from host_tests.deploy import virtual
+from host_tests.firmware.test_roles import Server
+from host_tests.support.interpreters import INTERPRETERS
+
+SECRET = "c0rrect-h0rse/b@ttery"
+BASIC = {"user": "me", "password": SECRET + ":é"}
+TOKEN = "a.b-c_d~e/f+g=="
+
+
+@pytest.fixture
+def board(interpreter, start, tmp_path):
+    """`board(setting=value...)` starts a board in the server role: its process and host:port."""
+
+    def start_board(**settings):
+        port = virtual.choose_port(0)
+        made = virtual.Board("board", tmp_path / "board", {"port": port, **settings})
+        process = start(interpreter.command(virtual.START), cwd=made.folder)
+        process.wait_for("listening on ")
+        return process, f"127.0.0.1:{port}"
+
+    return start_board
+
+
+def ask(place, path="/", source="127.0.0.1", **headers):
+    """Status and header fields of the answer to a plain GET."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    link = http.client.HTTPConnection(place, timeout=30, source_address=(source, 0))
+    link.request("GET", path, headers=names)
+    answer = link.getresponse()
+    answer.read()
+    link.close()
+    return answer.status, answer.headers
+
+
+def refused(place, path="/", source="127.0.0.1", name="127.0.0.1", **options):
+    """The status with which a WebSocket to `name` is refused, None where it is opened."""
+    host, _, port = place.partition(":")
+    sock = socket.create_connection((host, int(port)), source_address=(source, 0))
+    try:
+        with connect(f"ws://{name}:{port}{path}", sock=sock, **options) as client:
+            assert client.recv().startswith("pin0:")
+        return None
+    except InvalidStatus as error:
+        return error.response.status_code
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def test_pages_of_others_are_kept_out(board):
+    process, place = board(origins=["https://friend.example"], sample_interval=0.05)
+    port = place.partition(":")[2]
+    assert refused(place) is None
+    assert refused(place, origin=f"http://{place}") is None
+    assert refused(place, origin="https://friend.example") is None
+    for i, origin in enumerate((
+        "http://127.0.0.1",
+        f"http://127.0.0.2:{port}",
+        "https://friend.example:8443",
+        "http://friend.example",
+        "null",
+    )):  # fmt: skip
+        assert refused(place, origin=origin, source=f"127.0.0.{10 + i}") == 403
+        process.wait_for(f'refused, "origins" has no {origin} (HTTP 403)')
+    # A name that anybody can let point here; names of the local network are the board's own.
+    for name, status in (("evil.example", 403), ("board.local", None), ("board", None)):
+        origin = f"http://{name}:{port}"
+        assert refused(place, source="127.0.0.20", name=name, origin=origin) == status
+    # What is asked by script is asked with an origin, too.
+    assert ask(place, source="127.0.0.21", Origin="http://evil.example")[0] == 403
+
+
+def test_a_foreign_page_is_slowed_down_and_its_reader_is_not(board):
+    _, place = board(sample_interval=0.05)
+    assert ask(place, Origin="http://evil.example")[0] == 403
+    status, headers = ask(place, Origin="http://evil.example")
+    assert (status, headers["Retry-After"]) == (429, "1")
+    assert refused(place, origin=f"http://{place}") is None
+
+
+def test_the_token_opens_the_board(board):
+    process, place = board(token=TOKEN, sample_interval=0.05)
+    # The path alone is told, not what may be secret.
+    assert refused(place, "/other?token=" + TOKEN) == 404
+    process.wait_for("refused, /other is not here")
+    for path in ("/", "/metrics"):
+        status, headers = ask(place, path)
+        assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="microws"')
+    process.wait_for("refused, no credentials (HTTP 401)")
+    assert refused(place) == 401
+    assert refused(place, additional_headers={"Authorization": "Bearer " + TOKEN}) is None
+    assert refused(place, additional_headers={"Authorization": "bearer  " + TOKEN}) is None
+    assert refused(place, "/?a=b&token=a.b-c_d~e%2Ff%2Bg%3D%3D") is None
+    assert ask(place, "/?token=" + TOKEN)[0] not in (401, 403, 429)
+    for i, (path, header) in enumerate((
+        ("/", "Bearer " + TOKEN[:-1]),
+        ("/", "Bearer " + TOKEN + "="),
+        ("/", "Bearer"),
+        ("/", "Bearer a, Bearer " + TOKEN),
+        ("/", basic("", TOKEN)),
+        ("/?token=" + TOKEN, "Bearer wrong"),
+    )):  # fmt: skip
+        assert ask(place, path, f"127.0.0.{10 + i}", Authorization=header)[0] == 401, header
+    process.wait_for("refused, wrong credentials (HTTP 401)")
+    assert refused(place, "/?token=%", "127.0.0.20") == 401
+    assert refused(place, "/?token=", "127.0.0.21") == 401
+    assert refused(place, "/?token=" + TOKEN, "127.0.0.22") is None
+    process.wait_for("client 4: closed")
+    assert TOKEN not in process.output
+
+
+def test_user_and_password_open_the_board(board):
+    process, place = board(**BASIC, sample_interval=0.05)
+    status, headers = ask(place)
+    assert (status, headers["WWW-Authenticate"]) == (
+        401, 'Basic realm="microws", charset="UTF-8"',
+    )  # fmt: skip
+    right = {"Authorization": basic(**BASIC)}
+    assert refused(place, additional_headers=right) is None
+    assert refused(place, "/?token=" + SECRET) == 401
+    assert ask(place, Authorization=basic("you", BASIC["password"]))[0] == 401
+    # Whoever was wrong waits, even when right now; another address does not.
+    status, headers = ask(place, **right)
+    assert (status, headers["Retry-After"]) == (429, "1")
+    assert refused(place, additional_headers=right) == 429
+    assert refused(place, source="127.0.0.2", additional_headers=right) is None
+    assert SECRET not in process.output
+
+
+def test_the_server_role_chooses_a_subprotocol(board):
+    _, place = board(subprotocols=["b", "a"])
+    for offered, chosen in ((["a", "b"], "b"), (["a"], "a"), (["c"], None), (None, None)):
+        with connect(f"ws://{place}/", subprotocols=offered) as client:
+            assert client.subprotocol == chosen
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields"),
+    [
+        ({"token": TOKEN}, {"Authorization": "Bearer " + TOKEN}),
+        (BASIC, {"Authorization": basic(**BASIC)}),
+        ({"headers": {"X-Board": "7", "Cookie": SECRET}}, {"X-Board": "7", "Cookie": SECRET}),
+    ],
+    ids=["token", "password", "headers"],
+)
+def test_the_client_role_says_who_it_is(interpreter, start, tmp_path, settings, fields):
+    def handler(connection):
+        found = connection.request.headers
+        connection.send("; ".join(name for name in fields if found.get(name) == fields[name]))
+        for _ in connection:
+            pass
+
+    with Server(handler) as server:
+        board = virtual.Board(
+            "board", tmp_path / "board", {"role": "client", "url": server.url, **settings}
+        )
+        process = start(interpreter.command(virtual.START), cwd=board.folder)
+        process.wait_for("received " + "; ".join(fields))
+    assert TOKEN not in process.output
+    assert SECRET not in process.output
+
+
+def test_the_client_role_takes_credentials_from_its_url(start, tmp_path):
+    def handler(connection):
+        connection.send("welcome " + connection.subprotocol)
+        for _ in connection:
+            pass
+
+    check = basic_auth(credentials=("me", "hunter 2"))
+    with Server(handler, process_request=check, subprotocols=["b", "a"]) as server:
+        url = server.url.replace("ws://", "ws://me:hunter%202@")
+        settings = {"role": "client", "url": url, "subprotocols": ["a"]}
+        board = virtual.Board("board", tmp_path / "board", settings)
+        process = start(INTERPRETERS["micropython32"].command(virtual.START), cwd=board.folder)
+        process.wait_for("received welcome a")
+    assert "hunter" not in process.output
+
+
+# The pauses, with a clock of our own.
+
+
+class Request:
+    def __init__(self, address, authorization):
+        self.remote_address = address + ":1"
+        self.path = "/"
+        self.headers = {"host": "board", "authorization": "Bearer " + authorization}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """`asked(address, token)` is the status and the pause; `asked.now` is the clock, in ms."""
+    guard = trust.Guard({**config.DEFAULTS, "token": "right"}, lambda address, reason: None)
+
+    def ask_guard(address, token):
+        answer = guard.check(Request(address, token))
+        if answer is None:
+            return 200, 0
+        return answer[0], int(dict(answer[1]).get("Retry-After", 0))
+
+    ask_guard.now = 0
+    ask_guard.guard = guard
+    monkeypatch.setattr(trust, "ticks_ms", lambda: ask_guard.now)
+    return ask_guard
+
+
+def test_pauses_grow_up_to_a_minute_and_end(asked):
+    pauses = []
+    for _ in range(9):
+        assert asked("a", "wrong") == (401, 0)
+        _, pause = asked("a", "right")
+        pauses.append(pause)
+        asked.now += pause * 1000 - 1
+        assert asked("a", "right") == (429, 1)
+        asked.now += 1
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+    assert asked("a", "right") == (200, 0)
+    # That is forgotten, as it is after a while without a mistake.
+    for _ in range(2):
+        assert asked("a", "wrong") == (401, 0)
+        assert asked("a", "right") == (429, 1)
+        asked.now += 65000
+
+
+def test_the_table_of_offenders_is_bounded(asked):
+    for i in range(1000):
+        assert asked(str(i), "wrong") == (401, 0)
+    assert len(asked.guard._offenders) == 16
+    assert asked("999", "right") == (429, 1)
+    assert asked("984", "right") == (429, 1)
+    assert asked("983", "right") == (200, 0)
+
+
+@pytest.mark.parametrize("given", ["", "a", "secre", "secret!", "Secret", "secretsecret", "\0"])
+def test_only_the_same_is_the_same(given):
+    assert not trust.same(given.encode(), b"secret")
+    assert trust.same(b"secret", b"secret")
+
+
+def test_comparing_looks_at_every_byte():
+    looked = []
+
+    class Given(bytes):
+        def __getitem__(self, i):
+            looked.append(i)
+            return bytes.__getitem__(self, i)
+
+    trust.same(Given(b"xxxxxx"), b"secret")
+    assert looked == [0, 1, 2, 3, 4, 5]

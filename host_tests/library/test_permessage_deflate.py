@@ -1,0 +1,272 @@
+"""permessage-deflate: what is agreed on, and messages both ways, against zlib and RFC 7692."""
+
+import random
+import zlib
+
+import pytest
+from microws.handshake import ClientHandshake
+from microws.permessage_deflate import Deflate
+from microws.protocol import _CLOSED as CLOSED
+from microws.upgrade import ServerHandshake
+
+from host_tests.library.mock_socket import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
+from host_tests.library.test_protocol import INTO, OWN, PIECEWISE, Front, Handshake, failed
+
+SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
+BOTH = "server_no_context_takeover; client_no_context_takeover"
+TEXT_100 = "Wörter, Wörter, €! " * 100
+
+# Negotiation
+
+
+@pytest.mark.parametrize(
+    ("window_bits", "offer", "response"),
+    [
+        (15, "permessage-deflate", f"permessage-deflate; {BOTH}"),
+        (15, "Permessage-Deflate", f"permessage-deflate; {BOTH}"),
+        (15, "x-webkit-deflate-frame", None),
+        (15, "x; a=b, permessage-deflate", f"permessage-deflate; {BOTH}"),
+        (15, "permessage-deflate; client_no_context_takeover", f"permessage-deflate; {BOTH}"),
+        (15, "permessage-deflate; client_max_window_bits",
+         f"permessage-deflate; {BOTH}; client_max_window_bits=15"),
+        (10, "permessage-deflate; client_max_window_bits",
+         f"permessage-deflate; {BOTH}; client_max_window_bits=10"),
+        (10, "permessage-deflate; client_max_window_bits=9",
+         f"permessage-deflate; {BOTH}; client_max_window_bits=9"),
+        (10, "permessage-deflate", None),
+        (10, "permessage-deflate, permessage-deflate; client_max_window_bits",
+         f"permessage-deflate; {BOTH}; client_max_window_bits=10"),
+        (15, "permessage-deflate; server_max_window_bits=10",
+         f"permessage-deflate; {BOTH}; server_max_window_bits=10"),
+        (15, 'permessage-deflate; server_max_window_bits="10"',
+         f"permessage-deflate; {BOTH}; server_max_window_bits=10"),
+        (15, "permessage-deflate; server_max_window_bits", None),
+        (15, "permessage-deflate; server_max_window_bits=7", None),
+        (15, "permessage-deflate; server_max_window_bits=16", None),
+        (15, "permessage-deflate; server_max_window_bits=010", None),
+        (15, "permessage-deflate; client_max_window_bits=x", None),
+        (15, "permessage-deflate; client_no_context_takeover=1", None),
+        (15, "permessage-deflate; unknown", None),
+        (15, "permessage-deflate; client_max_window_bits; client_max_window_bits", None),
+    ],
+)  # fmt: skip
+def test_server_chooses(window_bits, offer, response):
+    assert Deflate(window_bits).choose(offer) == response
+
+
+@pytest.mark.parametrize(
+    ("window_bits", "response", "good"),
+    [
+        (15, f"permessage-deflate; {BOTH}", True),
+        (15, "permessage-deflate; server_no_context_takeover", True),
+        (15, "permessage-deflate", False),
+        (15, "permessage-deflate; client_no_context_takeover", False),
+        (15, f"permessage-deflate; {BOTH}; client_max_window_bits=9", True),
+        (15, f"permessage-deflate; {BOTH}; client_max_window_bits", False),
+        (15, f"permessage-deflate; {BOTH}; server_max_window_bits=12", True),
+        (10, f"permessage-deflate; {BOTH}", False),
+        (10, f"permessage-deflate; {BOTH}; server_max_window_bits=11", False),
+        (10, f"permessage-deflate; {BOTH}; server_max_window_bits=10", True),
+        (15, f"permessage-deflate; {BOTH}; x", False),
+        (15, f"permessage-deflate; {BOTH}, permessage-deflate; {BOTH}", False),
+        (15, "other", False),
+    ],
+)
+def test_client_accepts(window_bits, response, good):
+    assert Deflate(window_bits).accepted(response) == good
+
+
+@pytest.mark.parametrize("bits", [0, 8, 16])
+def test_window_bits_are_bounded(bits):
+    with pytest.raises(ValueError):
+        Deflate(bits)
+
+
+def test_both_sides_of_this_library_agree():
+    for client_bits in range(9, 16):
+        for server_bits in range(9, 16):
+            client, server = Deflate(client_bits), Deflate(server_bits)
+            response = server.choose(client.offer())
+            assert client.accepted(response)
+            for sender, receiver in ((client, server), (server, client)):
+                data = random.Random(client_bits).randbytes(300) * 20
+                found = bytearray(len(data))
+                packed = sender.compress(data)
+                collected = receiver.collector(len(packed))
+                collected.write(packed)
+                inflater = receiver.inflater(collected)
+                at = 0
+                while n := inflater.readinto(memoryview(found)[at:]):
+                    at += n
+                assert found == data
+
+
+def test_handshake_offers_only_what_it_was_given():
+    assert b"Extensions" not in ClientHandshake("ws://h").request
+    request = ClientHandshake("ws://h", extension=Deflate(10)).request
+    offer = request.partition(b"Sec-WebSocket-Extensions: ")[2].partition(b"\r\n")[0].decode()
+    assert offer.startswith("permessage-deflate; ")
+    assert "server_max_window_bits=10" in offer
+    for given, agreed in ((Deflate(), True), (None, False)):
+        server = ServerHandshake(extension=given)
+        answer = server.respond(request[:-4])
+        assert (b"Sec-WebSocket-Extensions: permessage-deflate" in answer) == agreed
+        assert server.extension is given
+
+
+# Messages
+
+
+def deflating(client, mode=OWN, room=8192, **limits):
+    """A front whose handshake has agreed on the extension."""
+    handshake = Handshake()
+    handshake.extension = Deflate()
+    return Front(client, mode, room, handshake=handshake, **limits)
+
+
+def packed(data):
+    stream = zlib.compressobj(wbits=-15)
+    return (stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+RFC_7692 = {
+    "one block": "c107f248cdc9c90700",
+    "two fragments": "4103f248cd" + "8004c9c90700",
+    "no compression": "c10b000500faff48656c6c6f00",
+    "last block": "c108f348cdc9c9070000",
+    "two blocks": "c10df248050000" + "00ffffcac9c90700",
+}
+
+
+@pytest.mark.parametrize("data", RFC_7692.values(), ids=RFC_7692)
+def test_examples_of_the_rfc(data):
+    for mode, room in ((OWN, 0), (INTO, 5), (PIECEWISE, 4)):
+        for step in (1, 100):
+            front = deflating(True, mode, room)
+            data_bytes = bytes.fromhex(data)
+            front.feed_cut(data_bytes, range(step, len(data_bytes), step))
+            assert [m[:2] for m in front.messages] == [(TEXT, b"Hello")]
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("mode", "room"), [(OWN, 0), (INTO, 4000), (PIECEWISE, 4), (PIECEWISE, 333)]
+)
+def test_messages_at_every_split(client, mode, room):
+    whole = TEXT_100.encode()
+    small = packed(whole)
+    data = frame(TEXT, small[:20], not client, False, 4) + frame(PING, b"p", not client)
+    data += frame(0, small[20:], not client) + frame(TEXT, b"plain", not client)
+    data += frame(BINARY, packed(b""), not client, True, 4)
+    for cut in range(1, len(data)):
+        front = deflating(client, mode, room, read_size=131).feed_cut(data, [cut])
+        assert front.outcome()[:2] == (
+            [(TEXT, whole), (TEXT, b"plain"), (BINARY, b"")],
+            [(PONG, 1, b"p")],
+        )
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("code", "frames_"),
+    [
+        (1002, [(PING, b"", True, 4)]),
+        (1002, [(TEXT, packed(b"x"), False, 4), (0, b"", True, 4)]),
+        (1002, [(TEXT, b"x", True, 2)]),
+        (1007, [(TEXT, b"\xff\xff\xff\xff", True, 4)]),
+        (1007, [(BINARY, packed(b"x" * 90)[:-4] + b"\xff\xff", True, 4)]),
+        (1007, [(TEXT, packed(b"abc\xff"), True, 4)]),
+        (1007, [(TEXT, packed("é".encode()[:1]), True, 4)]),
+        (1009, [(BINARY, packed(bytes(100_000)), True, 4)]),
+        (1009, [(BINARY, packed(bytes(1001)), True, 4)]),
+    ],
+)
+def test_broken_rule_fails_the_connection(client, code, frames_):
+    data = b"".join(frame(op, payload, not client, *rest) for op, payload, *rest in frames_)
+    for mode, room in ((OWN, 0), (INTO, 1000)):
+        front = deflating(client, mode, room, max_size=1000)
+        front.feed(data)
+        assert failed(front, code)
+        assert front.messages == []
+        assert front.most <= 1001
+
+
+@SIDES
+def test_bounds_are_exact(client):
+    for size, good in ((1000, True), (1001, False)):
+        data = frame(BINARY, packed(bytes(size)), not client, True, 4)
+        for mode, limits in ((OWN, {"max_size": 1000}), (INTO, {})):
+            front = deflating(client, mode, 1000, **limits)
+            front.feed(data)
+            assert [m[1] for m in front.messages] == [bytes(size)] * good
+            assert good or failed(front, 1009)
+
+
+@SIDES
+@pytest.mark.parametrize(("mode", "room"), [(OWN, 0), (INTO, 100), (PIECEWISE, 100)])
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_what_is_collected_is_bounded(client, mode, room, fragments):
+    """Data that inflates to nothing: only what is collected of it can strike the bound."""
+    nothing = b"\0\0\0\xff\xff" * 200 + b"\0"
+    if fragments == 1:
+        data = frame(BINARY, nothing, not client, True, 4)
+    else:
+        data = frame(BINARY, nothing[:600], not client, False, 4)
+        data += frame(0, nothing[600:], not client)
+    for max_size, good in ((len(nothing), True), (len(nothing) - 1, False)):
+        front = deflating(client, mode, room, max_size=max_size)
+        front.feed(data)
+        assert [m[1] for m in front.messages] == [b""] * good
+        assert good or failed(front, 1009)
+
+
+@SIDES
+def test_bomb_in_pieces_takes_the_buffer_only(client):
+    front = deflating(client, PIECEWISE, 1000, max_size=2000)
+    front.feed(frame(BINARY, packed(bytes(1_000_000)), not client, True, 4))
+    assert len(front.messages[0][1]) == 1_000_000
+    assert front.most <= 2000
+
+
+@SIDES
+def test_sends_compressed_what_becomes_smaller_and_each_message_by_itself(client):
+    front = deflating(client)
+    front.send(TEXT, TEXT_100.encode())
+    first = bytes(front.sent)
+    front.send(TEXT, TEXT_100.encode())
+    assert len(front.sent) == 2 * len(first) < 400
+    assert first[0] == 0xC1
+    size = first[1] & 0x7F
+    assert size < 126
+    payload = first[-size:]
+    if client:
+        payload = xor(payload, first[2:6])
+    found = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
+    assert found.decode() == TEXT_100
+    # Too short to gain by it, and fragments, go as they are.
+    front.sent.clear()
+    front.send(TEXT, b"a")
+    front.send(TEXT, TEXT_100.encode(), 0)
+    front.send(0, b"")
+    assert [(op, fin) for op, fin, _ in front.replies()] == [(TEXT, 1), (TEXT, 0), (0, 1)]
+
+
+@SIDES
+def test_close_while_a_message_is_left_half_inflated_ends(client):
+    front = deflating(client, PIECEWISE, 10)
+    p = front.p
+    data = frame(BINARY, packed(bytes(1000)), not client, True, 4)
+    data += close_frame(1000, "", not client)
+    buffer = p.get_buffer()
+    memoryview(buffer)[: len(data)] = data
+    p.buffer_updated(len(data))
+    p.parse()
+    p.close()
+    # What comes is not wanted any more, so nobody calls next_piece().
+    for _ in range(1000):
+        if p.state == CLOSED:
+            break
+        p.parse()
+    assert (p.state, p.close_code) == (CLOSED, 1000)
+    front.drain()
+    assert front.replies()[-1][0] == CLOSE

@@ -1,0 +1,946 @@
+"""The state machine of a connection, fed with bytes as a front feeds it."""
+
+import itertools
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from microws.errors import ConnectionClosed, ProtocolError
+from microws.protocol import _CLOSED as CLOSED
+from microws.protocol import _ENDED as ENDED
+from microws.protocol import _MESSAGE as MESSAGE
+from microws.protocol import _NOTHING as NOTHING
+from microws.protocol import _OPENED as OPENED
+from microws.protocol import _PIECE as PIECE
+from microws.protocol import Protocol
+
+from host_tests.library.mock_socket import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    close_frame,
+    frame,
+    frames,
+)
+
+OWN, INTO, PIECEWISE = "own", "into", "piecewise"
+FUZZ = settings(derandomize=True, deadline=None, max_examples=150)
+SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
+BIG = bytes(range(256)) * 20  # over the size from which a read goes straight into the middle
+
+
+class Handshake:
+    """One that is done with an empty line: the real one has tests of its own."""
+
+    request = b""
+    extension = None
+
+    def respond(self, head):
+        return None
+
+
+class Front:
+    """Feeds an open protocol, keeps to what it asks for, and notes what comes of it.
+
+    ``mode`` and ``room`` say how messages are received, ``write`` bounds one write.
+    """
+
+    def __init__(self, client, mode=OWN, room=8192, write=1 << 30, handshake=None, **limits):
+        self.p = Protocol(handshake or Handshake(), client, **limits)
+        self.write = write
+        self.messages = []
+        self.pieces = []
+        self.sent = bytearray()
+        self.most = 0  # memory that a message took
+        self.receive(mode, room)
+        assert self.feed(b"\r\n\r\n") == [OPENED]
+
+    def receive(self, mode, room=8192):
+        """Begin to receive, or go on, in this mode."""
+        self.mode = mode
+        self.room = room
+        target = None if mode == OWN else bytearray(room)
+        self.handle(self.p.receive_into(target, mode == PIECEWISE))
+
+    def handle(self, event):
+        p = self.p
+        if event in (MESSAGE, PIECE):
+            part = bytes(p.data[p.start : p.stop])
+            self.pieces.append(part)
+            if event == PIECE:
+                assert self.mode == PIECEWISE
+                p.next_piece()
+            else:
+                self.messages.append((p.opcode, b"".join(self.pieces), self.pieces))
+                self.pieces = []
+                p.release()
+                self.receive(self.mode, self.room)
+
+    def read(self, data):
+        """One read; the bytes that were not asked for are given back."""
+        p = self.p
+        buffer = p.get_buffer()
+        assert 0 < p.read_size <= len(buffer)
+        n = min(p.read_size, len(data))
+        memoryview(buffer)[:n] = data[:n]
+        p.buffer_updated(n)
+        return data[n:]
+
+    def feed(self, data):
+        """Give ``data`` in as few reads as possible; the events that came."""
+        events = []
+        while data and self.p.state != CLOSED:
+            data = self.read(data)
+            while True:
+                event = self.p.parse()
+                self.drain()
+                if event != NOTHING:
+                    events.append(event)
+                    self.handle(event)
+                if self.p.data is not None:
+                    self.most = max(self.most, len(self.p.data))
+                if event in (NOTHING, ENDED):
+                    break
+        return events
+
+    def feed_cut(self, data, cuts):
+        for at, end in itertools.pairwise([0, *cuts, len(data)]):
+            self.feed(data[at:end])
+        return self
+
+    def drain(self):
+        p = self.p
+        while p.data_to_send():
+            n = min(self.write, p.tx_end - p.tx_start)
+            self.sent += p.tx[p.tx_start : p.tx_start + n]
+            p.sent(n)
+
+    def send(self, *args):
+        self.p.send_message(*args)
+        self.drain()
+
+    def replies(self):
+        found, masked = frames(bytes(self.sent))
+        assert not found or masked == self.p.client
+        return found
+
+    def outcome(self):
+        """What a user and a peer see of it."""
+        error = self.p.closed_error() if self.p.state == CLOSED else None
+        messages = [(opcode, message) for opcode, message, _ in self.messages]
+        return messages, self.replies(), self.p.pongs, repr(error)
+
+
+def close_payload(code, reason=b""):
+    return (CLOSE, 1, code.to_bytes(2, "big") + reason)
+
+
+def failed(front, code):
+    """Whether this side failed the connection with ``code``, and told both sides so."""
+    error = front.p.closed_error()
+    *_, (opcode, fin, payload) = front.replies()
+    return (
+        isinstance(error, ProtocolError)
+        and (front.p.state, error.code) == (CLOSED, code)
+        and (opcode, fin, payload[:2]) == (CLOSE, 1, code.to_bytes(2, "big"))
+        and payload[2:].decode() == error.reason != ""
+    )
+
+
+# Frames both ways
+
+PAYLOADS = [b"", b"x", b"a" * 125, b"b" * 126, b"c" * 127, BIG[:600], BIG]
+
+
+@SIDES
+@pytest.mark.parametrize("payload", [*PAYLOADS, bytes(65535), bytes(65536)], ids=len)
+def test_a_frame_goes_both_ways(client, payload):
+    for opcode, masked in ((BINARY, client), (TEXT, client)):
+        if opcode == TEXT and not payload.isascii():
+            continue
+        front = Front(client)
+        front.send(opcode, payload)
+        assert front.replies() == [(opcode, 1, payload)]
+        assert len(front.sent) == len(frame(opcode, payload, masked))
+        front.feed(frame(opcode, payload, not client))
+        assert [m[:2] for m in front.messages] == [(opcode, payload)]
+
+
+RFC_5_7 = [
+    (True, "810548656c6c6f", [(TEXT, b"Hello")], []),
+    (False, "818537fa213d7f9f4d5158", [(TEXT, b"Hello")], []),
+    (True, "010348656c80026c6f", [(TEXT, b"Hello")], []),
+    (True, "890548656c6c6f", [], [(PONG, 1, b"Hello")]),
+    (False, "898537fa213d7f9f4d5158", [], [(PONG, 1, b"Hello")]),
+    (False, "8a8537fa213d7f9f4d5158", [], []),
+    (True, "827e0100" + "00" * 256, [(BINARY, bytes(256))], []),
+    (True, "827f0000000000010000" + "ab" * 65536, [(BINARY, b"\xab" * 65536)], []),
+]
+
+
+@pytest.mark.parametrize(("client", "data", "messages", "replies"), RFC_5_7)
+def test_examples_of_the_rfc(client, data, messages, replies):
+    front = Front(client)
+    front.feed(bytes.fromhex(data))
+    assert front.outcome()[:2] == (messages, replies)
+
+
+def test_server_sends_the_examples_of_the_rfc():
+    front = Front(False)
+    front.send(TEXT, b"Hello")
+    front.send(TEXT, b"Hel", 0)
+    front.send(0, b"lo")
+    front.p.ping(b"Hello")
+    front.drain()
+    assert front.sent.hex() == "810548656c6c6f" + "010348656c80026c6f" + "890548656c6c6f"
+
+
+def test_client_sends_the_example_of_the_rfc(monkeypatch):
+    front = Front(True)
+    monkeypatch.setattr("microws.mask.urandom", lambda n: bytes.fromhex("37fa213d")[:n])
+    front.send(TEXT, b"Hello")
+    assert front.sent.hex() == "818537fa213d7f9f4d5158"
+
+
+def test_each_frame_has_a_key_of_its_own_from_urandom(monkeypatch):
+    front = Front(True)
+    keys = [bytes([i]) * 4 for i in range(4)]
+    left = list(keys)
+    monkeypatch.setattr("microws.mask.urandom", lambda n: left.pop(0)[:n])
+    front.send(TEXT, b"ab", 0)
+    front.p.ping(b"")
+    front.send(0, b"cd")
+    front.p.close()
+    front.drain()
+    assert all(key in front.sent for key in keys[1:])
+    assert left == []
+    assert [f[:2] for f in front.replies()] == [(TEXT, 0), (PING, 1), (0, 1), (CLOSE, 1)]
+
+
+# The same at every split
+
+TEXT_WITH_ALL_LENGTHS = "aé€😀 " * 3
+
+
+def script(m):
+    """Much of what may come on a connection, up to a close; ``m`` says if frames are masked."""
+    text = TEXT_WITH_ALL_LENGTHS.encode()
+    return b"".join(
+        (
+            frame(TEXT, b"hello", m),
+            frame(TEXT, b"", m),
+            frame(PING, b"p1", m),
+            frame(TEXT, text, m),
+            frame(BINARY, BIG[:150], m),
+            # Fragments that cut characters, control frames between them
+            frame(TEXT, text[:2], m, False),
+            frame(PING, b"", m),
+            frame(0, b"", m, False),
+            frame(PONG, b"q", m),
+            frame(0, text[2:5], m, False),
+            frame(PING, b"\xff\x00", m),
+            frame(0, text[5:], m),
+            frame(BINARY, b"", m, False),
+            frame(0, BIG[:200], m, False),
+            frame(0, b"", m),
+            frame(BINARY, BIG[:300], m),  # longer than the smallest read buffer
+            frame(TEXT, b"last", m),
+            close_frame(3456, "bye é", m),
+        )
+    )
+
+
+def scripted():
+    text = TEXT_WITH_ALL_LENGTHS.encode()
+    messages = [
+        (TEXT, b"hello"),
+        (TEXT, b""),
+        (TEXT, text),
+        (BINARY, BIG[:150]),
+        (TEXT, text),
+        (BINARY, BIG[:200]),
+        (BINARY, BIG[:300]),
+        (TEXT, b"last"),
+    ]
+    replies = [(PONG, 1, p) for p in (b"p1", b"", b"\xff\x00")] + [close_payload(3456)]
+    return messages, replies, 1, repr(ConnectionClosed(3456, "bye é"))
+
+
+MODES = [(OWN, 0), (INTO, 300), (INTO, 1000), *((PIECEWISE, n) for n in (4, 5, 131, 999))]
+
+
+@SIDES
+@pytest.mark.parametrize(("mode", "room"), MODES)
+@pytest.mark.parametrize("read_size", [131, 132, 140, 512, 4096])
+def test_script_whole_and_in_steps_of_every_size(client, mode, room, read_size):
+    data = script(not client)
+    for step in [1, 2, 3, 5, 7, 16, 64, 130, 131, 132, 133, 200, len(data)]:
+        front = Front(client, mode, room, write=step, read_size=read_size)
+        front.feed_cut(data, range(step, len(data), step))
+        assert front.outcome() == scripted()
+
+
+@SIDES
+@pytest.mark.parametrize(("mode", "room"), MODES)
+@pytest.mark.parametrize("read_size", [131, 4096])
+def test_script_at_every_split(client, mode, room, read_size):
+    data = script(not client)
+    for cut in range(1, len(data)):
+        front = Front(client, mode, room, read_size=read_size).feed_cut(data, [cut])
+        assert front.outcome() == scripted(), cut
+
+
+@SIDES
+@given(st.data())
+@FUZZ
+def test_script_at_random_splits(client, data):
+    stream = script(not client)
+    cuts = data.draw(st.lists(st.integers(1, len(stream) - 1), max_size=12).map(sorted))
+    mode, room = data.draw(st.sampled_from(MODES))
+    read_size = data.draw(st.integers(131, 700))
+    front = Front(client, mode, room, read_size=read_size)
+    assert front.feed_cut(stream, cuts).outcome() == scripted()
+
+
+@SIDES
+@given(st.data())
+@FUZZ
+def test_random_messages_in_random_frames(client, data):
+    """Messages cut to frames, with pings between, and read in any pieces and mode."""
+    stream = b""
+    messages = []
+    replies = []
+    for i in range(data.draw(st.integers(1, 4))):
+        if data.draw(st.booleans()):
+            opcode, message = TEXT, data.draw(st.text(max_size=50)).encode() * 7
+        else:
+            opcode, message = BINARY, BIG[i : i + data.draw(st.sampled_from([0, 3, 130, 5000]))]
+        places = st.lists(st.integers(0, len(message)), max_size=4).map(sorted)
+        places = [0, *data.draw(places), len(message)]
+        messages.append((opcode, message))
+        for k, (at, end) in enumerate(itertools.pairwise(places)):
+            stream += frame(opcode if k == 0 else 0, message[at:end], not client,
+                            k == len(places) - 2)  # fmt: skip
+            if data.draw(st.booleans()):
+                stream += frame(PING, b"%d" % len(replies), not client)
+                replies.append((PONG, 1, b"%d" % len(replies)))
+    mode, room = data.draw(st.sampled_from([(OWN, 0), (INTO, 5000), (PIECEWISE, 50)]))
+    front = Front(client, mode, room, read_size=data.draw(st.sampled_from([131, 512, 9000])))
+    cuts = st.lists(st.integers(0, len(stream)), max_size=10).map(sorted)
+    front.feed_cut(stream, data.draw(cuts))
+    assert front.outcome() == (messages, replies, 0, "None")
+
+
+@SIDES
+@pytest.mark.parametrize(("mode", "room"), [*MODES[:1], (INTO, 5120), *MODES[3:]])
+def test_long_payload_is_read_straight_to_its_place(client, mode, room):
+    stream = frame(BINARY, BIG, not client) + frame(TEXT, b"next", not client)
+    for read_size in (131, 512):
+        for step in (1, 2, 3, 127, 128, 129, 500, 1000, 6000):
+            front = Front(client, mode, room, read_size=read_size)
+            front.feed_cut(stream, range(step, len(stream), step))
+            assert [m[:2] for m in front.messages] == [(BINARY, BIG), (TEXT, b"next")]
+
+
+def test_long_payload_needs_no_reads_through_the_read_buffer():
+    front = Front(True, INTO, 5120)
+    header = frame(BINARY, BIG)[:4]
+    front.feed(header)
+    front.p.get_buffer()
+    assert front.p.read_size == len(BIG)
+    # The next header is read apart, so that its payload can go straight to its place as well.
+    front.feed(BIG)
+    front.p.get_buffer()
+    assert front.p.read_size == len(header)
+
+
+@SIDES
+@pytest.mark.parametrize("room", [4, 5, 6, 7, 50])
+def test_pieces_fill_the_buffer_and_cut_text_between_characters(client, room):
+    text = ("a😀é€" * 40).encode()
+    for cut in range(0, len(text), 3):
+        front = Front(client, PIECEWISE, room)
+        front.feed(frame(TEXT, text[:cut], not client, False) + frame(0, text[cut:], not client))
+        [(_, message, pieces)] = front.messages
+        assert message == text
+        for piece in pieces:
+            piece.decode()
+            assert len(piece) <= room
+        assert all(len(piece) > room - 4 for piece in pieces[:-1])
+
+
+# Another way of receiving, half-way
+
+
+@SIDES
+@pytest.mark.parametrize("second", [(OWN, 0), (INTO, 500), (PIECEWISE, 7), (PIECEWISE, 700)])
+@pytest.mark.parametrize("first", [(OWN, 0), (INTO, 400)])
+@pytest.mark.parametrize("read_size", [131, 512])
+def test_mode_is_changed_at_every_byte(client, first, second, read_size):
+    data = script(not client)
+    for cut in range(1, len(data)):
+        front = Front(client, *first, read_size=read_size)
+        front.feed(data[:cut])
+        front.p.get_buffer()  # a front has asked for it before it timed out
+        front.receive(*second)
+        front.feed(data[cut:])
+        assert front.outcome() == scripted(), cut
+
+
+@SIDES
+@pytest.mark.parametrize("second", [(OWN, 0), (INTO, 500), (PIECEWISE, 50)])
+def test_message_left_while_it_came_in_pieces_is_skipped(client, second):
+    long = ("é" * 200).encode()
+    data = frame(TEXT, long[:99], not client, False) + frame(PING, b"1", not client)
+    data += frame(0, long[99:], not client)
+    for cut in range(len(data)):
+        front = Front(client, PIECEWISE, 50)
+        front.feed(data[:cut])
+        front.pieces.clear()
+        front.receive(*second)
+        front.feed(data[cut:] + frame(TEXT, b"next", not client))
+        # It has begun with its header.
+        expected = [] if cut >= (2 if client else 6) else [(TEXT, long)]
+        assert front.outcome()[:2] == ([*expected, (TEXT, b"next")], [(PONG, 1, b"1")]), cut
+
+
+@SIDES
+@pytest.mark.parametrize("third", [(OWN, 0), (INTO, 20), (PIECEWISE, 10)])
+@pytest.mark.parametrize("second", [(OWN, 0), (INTO, 50)])
+def test_skipped_message_stays_skipped_when_the_mode_changes_again(client, second, third):
+    front = Front(client, PIECEWISE, 50)
+    data = frame(TEXT, b"x" * 400, not client)
+    front.feed(data[:200])
+    front.pieces.clear()
+    front.receive(*second)
+    front.feed(data[200:210])
+    front.receive(*third)
+    front.feed(data[210:] + frame(TEXT, b"next", not client))
+    assert front.outcome()[:2] == ([(TEXT, b"next")], [])
+
+
+# Rules that a peer may break
+
+BROKEN = {
+    "reserved bit 1": (1002, [(TEXT, b"x", 1, 4)]),
+    "reserved bit 2": (1002, [(TEXT, b"x", 1, 2)]),
+    "reserved bit 3": (1002, [(PING, b"x", 1, 1)]),
+    "reserved opcode 3": (1002, [(3, b"")]),
+    "reserved opcode 7": (1002, [(7, b"")]),
+    "reserved opcode 11": (1002, [(11, b"")]),
+    "reserved opcode 15": (1002, [(15, b"")]),
+    "ping of 126 bytes": (1002, [(PING, b"x" * 126)]),
+    "ping in fragments": (1002, [(PING, b"x", 0)]),
+    "close in fragments": (1002, [(CLOSE, b"\x03\xe8", 0)]),
+    "continuation first": (1002, [(0, b"x")]),
+    "continuation after a message": (1002, [(TEXT, b"x"), (0, b"x")]),
+    "text within a text": (1002, [(TEXT, b"x", 0), (TEXT, b"y")]),
+    "binary within a text": (1002, [(TEXT, b"x", 0), (PING, b""), (BINARY, b"y")]),
+    "close code cut short": (1002, [(CLOSE, b"\x03")]),
+    "close reason not UTF-8": (1007, [(CLOSE, b"\x03\xe8\xff")]),
+    "close reason cut short": (1007, [(CLOSE, b"\x03\xe8" + "é".encode()[:1])]),
+    "close reason with a surrogate": (1007, [(CLOSE, b"\x03\xe8\xed\xa0\x80")]),
+    "text not UTF-8": (1007, [(TEXT, b"abc\xff")]),
+    "text overlong": (1007, [(TEXT, b"abc\xc0\x80")]),
+    "text with a surrogate": (1007, [(TEXT, b"\xed\xa0\x80")]),
+    "text past the last code point": (1007, [(TEXT, b"\xf4\x90\x80\x80")]),
+    "text ends within a character": (1007, [(TEXT, b"abc\xe2\x82")]),
+    "long text ends within a character": (1007, [(TEXT, b"x" * 600 + b"\xc3")]),
+    "fragments end within a character": (1007, [(TEXT, b"\xe2", 0), (0, b"\x82")]),
+    "fragment cut by a bad byte": (1007, [(TEXT, b"\xe2", 0), (PING, b""), (0, b"a", 0)]),
+}
+
+
+@SIDES
+@pytest.mark.parametrize(("code", "sent"), BROKEN.values(), ids=BROKEN)
+def test_broken_rule_fails_the_connection(client, code, sent):
+    data = frame(TEXT, b"good", not client)
+    data += b"".join(frame(op, pay, not client, *rest) for op, pay, *rest in sent)
+    after = frame(TEXT, b"not seen", not client) + frame(PING, b"not answered", not client)
+    for mode, room in ((OWN, 0), (INTO, 900), (PIECEWISE, 8)):
+        for step in (1, 3, len(data + after)):
+            front = Front(client, mode, room, read_size=131)
+            front.feed_cut(data + after, range(step, len(data + after), step))
+            assert failed(front, code)
+            assert front.messages[0][:2] == (TEXT, b"good")
+            assert all(f[:2] in ((PONG, 1), (CLOSE, 1)) for f in front.replies())
+            assert front.p.close_code == 1006
+
+
+@SIDES
+@pytest.mark.parametrize("opcode", [0, TEXT, BINARY, CLOSE, PING, PONG])
+def test_wrong_mask_bit_fails_the_connection(client, opcode):
+    for before in (b"", frame(TEXT, b"", not client, False)):
+        front = Front(client)
+        front.feed(before + frame(opcode, b"\x03\xe8", client))
+        assert failed(front, 1002)
+
+
+@SIDES
+@pytest.mark.parametrize(
+    "length", ["7e0000", "7e007d", "7f000000000000007d", "7f000000000000ffff", "7f" + "ff" * 8,
+               "7f8000000000000000"],
+)  # fmt: skip
+def test_length_that_is_not_minimal_fails_the_connection(client, length):
+    header = bytearray.fromhex("82" + length) + b"\0\0\0\0"
+    header[1] |= 0 if client else 0x80
+    for mode in (OWN, PIECEWISE):
+        front = Front(client, mode)
+        front.feed(bytes(header))
+        assert failed(front, 1002)
+
+
+@SIDES
+def test_bad_text_is_refused_before_the_message_is_complete(client):
+    good = "é€😀".encode() * 60
+    for bad in (b"\xff", b"\xed\xa0", b"\xf4\x90", b"\xe2\x82\x41", b"\xc0"):
+        for at in (0, 9, 270, 540):
+            data = frame(TEXT, good[:at] + bad + good, not client, False)
+            front = Front(client, read_size=131)
+            front.feed(data[: len(data) - len(good) - 1])
+            assert front.p.state != CLOSED
+            front.feed(data[len(data) - len(good) - 1 :][:1])
+            assert failed(front, 1007)
+
+
+@SIDES
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2999, 5000, 65535])
+def test_close_code_that_may_not_be_sent_is_refused(client, code):
+    front = Front(client)
+    front.feed(close_frame(code, "", not client))
+    assert failed(front, 1002)
+    with pytest.raises(ValueError):
+        Front(client).p.close(code)
+
+
+# Closing
+
+
+@SIDES
+@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1011, 1012, 1014, 3000, 4999])
+@pytest.mark.parametrize("reason", ["", "é" * 61 + "."])
+def test_peer_closes(client, code, reason):
+    data = close_frame(code, reason, not client)
+    for cut in range(0, len(data), 5):
+        front = Front(client).feed_cut(data + b"\xff\xff", [cut])
+        assert front.replies() == [close_payload(code)]
+        error = front.p.closed_error()
+        assert type(error) is ConnectionClosed
+        assert (error.code, error.reason) == (code, reason)
+        assert (front.p.close_code, front.p.close_reason) == (code, reason)
+        with pytest.raises(ConnectionClosed):
+            front.p.send_message(TEXT, b"")
+        with pytest.raises(ConnectionClosed):
+            front.p.ping()
+
+
+@SIDES
+def test_peer_closes_without_a_code(client):
+    front = Front(client)
+    assert front.feed(frame(CLOSE, b"", not client)) == [ENDED]
+    assert front.replies() == [(CLOSE, 1, b"")]
+    assert (front.p.closed_error().code, front.p.closed_error().reason) == (1005, "")
+
+
+@SIDES
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (3999, "é" * 61 + ".")])
+def test_this_side_closes(client, code, reason):
+    front = Front(client)
+    front.p.close(code, reason)
+    front.p.close(1001, "only the first counts")
+    front.drain()
+    assert front.replies() == [close_payload(code, reason.encode())]
+    with pytest.raises(ConnectionClosed):
+        front.p.send_message(TEXT, b"")
+    # What still comes is read and dropped, pings are not answered, then the peer's code counts.
+    front.feed(
+        frame(TEXT, b"late", not client)
+        + frame(PING, b"late", not client)
+        + frame(BINARY, BIG, not client)
+        + close_frame(4000, "reason", not client)
+    )
+    assert front.messages == []
+    assert len(front.replies()) == 1
+    assert (front.p.close_code, front.p.close_reason) == (4000, "reason")
+
+
+@SIDES
+@pytest.mark.parametrize(("mode", "room"), [(OWN, 0), (INTO, 6000), (PIECEWISE, 50)])
+def test_this_side_closes_while_a_message_comes(client, mode, room):
+    data = frame(BINARY, BIG, not client)
+    end = frame(BINARY, b"", not client, False) + frame(0, BIG, not client)
+    end += close_frame(1000, "", not client)
+    for cut in (0, 1, 3, 20, 140, 600, 3000):
+        front = Front(client, mode, room)
+        front.feed(data[:cut])
+        front.p.close()
+        front.feed(data[cut:] + end)
+        assert front.p.state == CLOSED
+        assert front.p.close_code == 1000
+
+
+@SIDES
+def test_violation_while_closing_ends_it_without_a_second_close(client):
+    front = Front(client)
+    front.p.close()
+    front.drain()
+    front.feed(frame(3, b"", not client))
+    assert front.p.state == CLOSED
+    assert front.replies() == [close_payload(1000)]
+
+
+@SIDES
+def test_reason_is_bounded(client):
+    Front(client).p.close(1000, "x" * 123)
+    for reason in ("x" * 124, "é" * 62):
+        with pytest.raises(ValueError):
+            Front(client).p.close(1000, reason)
+    with pytest.raises(ValueError):
+        Front(client).p.close(1000, "\ud800")
+
+
+@SIDES
+@pytest.mark.parametrize(("mode", "room"), [(OWN, 0), (INTO, 500), (PIECEWISE, 8)])
+def test_end_of_stream_at_every_byte(client, mode, room):
+    data = script(not client)
+    for cut in range(len(data)):
+        front = Front(client, mode, room, read_size=131)
+        front.feed(data[:cut])
+        front.p.get_buffer()
+        front.p.buffer_updated(0)
+        assert front.p.parse() == ENDED
+        assert (front.p.closed_error().code, front.p.close_code) == (1006, 1006)
+        whole = scripted()[0]
+        assert front.outcome()[0] == whole[: len(front.messages)]
+
+
+# Bounds
+
+
+@SIDES
+@pytest.mark.parametrize("cut", [(), (50,), (0, 99, 100)])
+def test_max_size(client, cut):
+    for size, good in ((100, True), (101, False)):
+        places = [0, *cut, size]
+        data = b"".join(
+            frame(BINARY if i == 0 else 0, bytes(end - at), not client, i == len(cut))
+            for i, (at, end) in enumerate(itertools.pairwise(places))
+        )
+        front = Front(client, max_size=100)
+        front.feed(data)
+        assert bool(front.messages) == good
+        assert good or failed(front, 1009)
+        # In pieces, no bound is needed: memory is that of the buffer.
+        assert Front(client, PIECEWISE, 10, max_size=100).feed_cut(data, []).messages
+
+
+@SIDES
+@pytest.mark.parametrize("length", [101, 126, 65536, 2**31, 2**63 - 1])
+def test_too_large_is_refused_from_the_header_on(client, length):
+    header = frame(BINARY, bytes(126), not client)
+    if length > 65535:
+        header = bytes((header[0], header[1] | 0x7F)) + length.to_bytes(8, "big") + bytes(4)
+    for limits, mode, room in (({"max_size": 100}, OWN, 0), ({"max_size": 2**64}, INTO, 100)):
+        front = Front(client, mode, room, **limits)
+        front.feed(header[:14])
+        assert failed(front, 1009)
+        assert front.most <= 100
+
+
+@SIDES
+def test_message_larger_than_the_buffer(client):
+    text = frame(TEXT, b"x" * 8, not client, False)
+    for rest, good in ((b"yy", True), (b"yyy", False)):
+        front = Front(client, INTO, 10)
+        front.feed(text + frame(PING, b"", not client) + frame(0, rest, not client))
+        assert bool(front.messages) == good
+        assert good or failed(front, 1009)
+    # Also when the buffer comes after the beginning of the message.
+    front = Front(client)
+    front.feed(text)
+    front.receive(INTO, 7)
+    front.drain()
+    assert failed(front, 1009)
+
+
+@SIDES
+@pytest.mark.parametrize("mode", [OWN, INTO])
+def test_max_fragments(client, mode):
+    empty = frame(0, b"", not client, False) + frame(PING, b"", not client)
+    front = Front(client, mode, max_fragments=5)
+    for _ in range(2):  # it is counted for each message anew
+        front.feed(frame(TEXT, b"", not client, False) + empty * 3 + frame(0, b"", not client))
+    assert len(front.messages) == 2
+    front.feed(frame(TEXT, b"", not client, False) + empty * 4)
+    front.feed(frame(0, b"", not client))
+    assert failed(front, 1008)
+
+
+@SIDES
+def test_fragments_received_by_pieces_may_be_any_number(client):
+    front = Front(client, PIECEWISE, max_fragments=5)
+    front.feed(frame(TEXT, b"", not client, False) + frame(0, b"x", not client, False) * 50)
+    front.feed(frame(0, b"", not client))
+    assert [message[:2] for message in front.messages] == [(TEXT, b"x" * 50)]
+
+
+@SIDES
+@pytest.mark.parametrize("mode", [OWN, INTO, PIECEWISE])
+def test_message_timeout(client, mode):
+    front = Front(client, mode, message_timeout=2)
+    ping = frame(PING, b"", not client)
+    begin = frame(TEXT, b"a", not client, False)
+    for _ in range(3):  # what is waited for counts for each message anew, and not before it
+        for part in (begin, ping, frame(0, b"b", not client)):
+            front.p.waited(1000)
+            front.feed(part)
+    assert len(front.messages) == 3
+    for part in (begin[:1], begin[1:], ping, ping[:1]):
+        front.feed(part)
+        front.p.waited(500)
+    assert front.p.state < CLOSED
+    front.p.waited(1)
+    front.drain()
+    assert failed(front, 1008)
+
+
+@SIDES
+def test_message_timeout_counts_for_each_piece(client):
+    front = Front(client, PIECEWISE, 4, message_timeout=2)
+    for piece in (b"abcd", b"efgh", b"ijkl"):
+        front.feed(frame(BINARY if piece == b"abcd" else 0, piece, not client, False))
+        front.p.waited(1500)
+    assert front.p.state < CLOSED
+    front.p.waited(501)
+    front.drain()
+    assert failed(front, 1008)
+
+
+@SIDES
+def test_message_without_timeout(client):
+    front = Front(client, message_timeout=None)
+    front.feed(frame(TEXT, b"a", not client, False))
+    front.p.waited(1 << 29)
+    front.feed(frame(0, b"b", not client))
+    assert len(front.messages) == 1
+
+
+@SIDES
+def test_memory_for_a_message_in_fragments_is_bounded(client):
+    front = Front(client, max_size=1000, max_fragments=10000)
+    front.feed(frame(BINARY, b"", not client, False))
+    for _ in range(1000):
+        front.feed(frame(0, b"x", not client, False))
+    assert front.most == 1000
+    front.feed(frame(0, b"", not client))
+    assert front.messages[0][1] == b"x" * 1000
+
+
+@SIDES
+def test_memory_is_not_taken_for_a_message_over_the_bound(client):
+    front = Front(client, PIECEWISE, 20, max_size=100)
+    front.feed(frame(BINARY, BIG, not client))
+    assert front.most == 20
+
+
+# Whatever comes, it ends as an event
+
+
+@SIDES
+@given(st.data())
+@FUZZ
+def test_any_bytes_end_as_an_event(client, data):
+    frames_ = st.builds(
+        frame,
+        st.integers(0, 15),
+        st.binary(max_size=140),
+        st.sampled_from([not client] * 9 + [client]),
+        st.booleans(),
+        st.sampled_from([0] * 9 + [4]),
+    )
+    stream = b"".join(data.draw(st.lists(frames_ | st.binary(max_size=20), max_size=8)))
+    mode, room = data.draw(st.sampled_from([(OWN, 0), (INTO, 100), (PIECEWISE, 5)]))
+    outcomes = []
+    for step in (1, data.draw(st.integers(2, 200)), 10000):
+        front = Front(client, mode, room, read_size=131)
+        front.feed_cut(stream, range(step, len(stream), step))
+        messages, replies, pongs, _ = front.outcome()
+        # The code in a Close frame is what counts, not the words.
+        replies = [(op, payload[:2] if op == CLOSE else payload) for op, _, payload in replies]
+        outcomes.append((messages, replies, pongs, front.p.state, front.p.close_code))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+# Sending
+
+
+@SIDES
+@pytest.mark.parametrize("write_size", [256, 300, 4096])
+@pytest.mark.parametrize("payload", [*PAYLOADS, BIG * 3], ids=len)
+def test_message_through_a_small_transmit_buffer(client, write_size, payload):
+    for write in (1, 7, 1 << 30):
+        front = Front(client, write=write, write_size=write_size)
+        front.send(BINARY, payload)
+        front.send(TEXT, b"after")
+        assert front.replies() == [(BINARY, 1, payload), (TEXT, 1, b"after")]
+        assert len(front.p.tx) <= max(256, write_size + 64)
+
+
+def test_message_that_fits_is_one_write():
+    for client in (True, False):
+        front = Front(client)
+        front.p.send_message(BINARY, BIG[:4000])
+        assert front.p.data_to_send()
+        assert not front.p.is_sending()
+        front.sent += front.p.tx[front.p.tx_start : front.p.tx_end]
+        assert front.replies() == [(BINARY, 1, BIG[:4000])]
+
+
+@SIDES
+def test_messages_queued_before_any_write(client):
+    front = Front(client)
+    for i in range(50):
+        front.p.send_message(TEXT, b"%d" % i)
+    front.drain()
+    assert front.replies() == [(TEXT, 1, b"%d" % i) for i in range(50)]
+
+
+def half_way(client):
+    """A front with a message half-way out, and how much of it has gone."""
+    front = Front(client, write_size=256)
+    p = front.p
+    p.send_message(BINARY, BIG)
+    front.sent += p.tx[p.tx_start : p.tx_start + 100]
+    p.sent(100)
+    assert p.is_sending()
+    return front
+
+
+def read_only(front, data):
+    """Read and parse, and write nothing."""
+    while data:
+        data = front.read(data)
+        while (event := front.p.parse()) not in (NOTHING, ENDED):
+            front.handle(event)
+
+
+@SIDES
+def test_newest_pong_only_waits_for_the_message_half_way(client):
+    front = half_way(client)
+    for data in (b"old", b"older", b"new" * 40):
+        read_only(front, frame(PING, data, not client))
+    front.drain()
+    assert front.replies() == [(BINARY, 1, BIG), (PONG, 1, b"new" * 40)]
+
+
+@SIDES
+def test_close_waits_for_the_message_half_way(client):
+    front = half_way(client)
+    read_only(front, frame(PING, b"p", not client) + close_frame(1001, "", not client))
+    front.drain()
+    assert front.p.close_code == 1001
+    assert front.replies() == [(BINARY, 1, BIG), (PONG, 1, b"p"), close_payload(1001)]
+
+
+@SIDES
+def test_failure_waits_for_the_message_half_way(client):
+    front = half_way(client)
+    read_only(front, frame(TEXT, b"\xff", not client))
+    front.drain()
+    assert front.replies()[0] == (BINARY, 1, BIG)
+    assert failed(front, 1007)
+
+
+@SIDES
+def test_ping_stays_a_ping_while_a_message_is_half_way(client):
+    front = half_way(client)
+    front.p.ping(b"mine")
+    front.drain()
+    assert front.replies() == [(BINARY, 1, BIG), (PING, 1, b"mine")]
+
+
+@SIDES
+def test_ping_stays_a_ping_when_the_transmit_buffer_is_full(client):
+    front = Front(client)
+    for i in range(3):
+        front.p.ping(b"%d" % i * 125)
+    front.drain()
+    assert {opcode for opcode, _, _ in front.replies()} == {PING}
+
+
+@SIDES
+def test_ping_is_bounded(client):
+    front = Front(client)
+    front.p.ping(bytes(125))
+    with pytest.raises(ValueError):
+        front.p.ping(bytes(126))
+    front.drain()
+    assert front.replies() == [(PING, 1, bytes(125))]
+
+
+@SIDES
+@pytest.mark.parametrize("sizes", [(125,) * 9, (125, 125, 5), (125, 100, 125, 5), (0,) * 90])
+def test_pongs_keep_their_order_and_come_before_the_close(client, sizes):
+    front = Front(client, read_size=4096)
+    pings = [bytes([i]) * n for i, n in enumerate(sizes)]
+    data = b"".join(frame(PING, data, not client) for data in pings)
+    read_only(front, data + close_frame(1000, "", not client))
+    front.drain()
+    *pongs, close = front.replies()
+    assert close == close_payload(1000)
+    assert {opcode for opcode, _, _ in pongs} == {PONG}
+    answered = [payload for _, _, payload in pongs]
+    rest = iter(pings)
+    assert all(payload in rest for payload in answered)  # in the order of the pings
+    assert answered[-1] == pings[-1]
+
+
+@SIDES
+def test_pongs_are_counted(client):
+    front = Front(client)
+    front.feed(frame(PONG, b"", not client) + frame(PONG, b"x" * 125, not client))
+    assert front.p.pongs == 2
+    assert front.replies() == []
+
+
+@SIDES
+def test_transmit_buffer_does_not_grow_with_what_a_peer_sends(client):
+    front = Front(client)
+    source = random.Random(5)
+    for _ in range(300):
+        read_only(front, frame(PING, source.randbytes(source.randrange(126)), not client))
+    assert len(front.p.tx) <= 1024
+
+
+@SIDES
+def test_lost_connection_sends_nothing_more(client):
+    front = half_way(client)
+    read_only(front, frame(PING, b"", not client))
+    front.p.abort()
+    assert not front.p.data_to_send()
+    assert front.p.closed_error().code == 1006
+
+
+def test_opening_a_second_message_on_a_closed_connection_gives_the_reason():
+    front = Front(True)
+    front.feed(frame(3, b""))
+    for attempt in (front.p.ping, lambda: front.p.send_message(TEXT, b"x")):
+        with pytest.raises(ProtocolError) as caught:
+            attempt()
+        assert caught.value.code == 1002
+
+
+@SIDES
+def test_lost_connection_is_closed_where_memory_is_short(client, monkeypatch):
+    front = half_way(client)
+
+    def no_memory(n):
+        raise MemoryError
+
+    monkeypatch.setattr(front.p, "buffer_updated", no_memory)
+    front.p.abort()
+    assert front.p.state == CLOSED
+    assert not front.p.data_to_send()

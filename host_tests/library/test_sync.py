@@ -1,0 +1,736 @@
+"""The blocking front over a socket whose every read and write is scripted."""
+
+import errno
+import itertools
+
+import microws
+import pytest
+from microws.errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
+
+from host_tests.library.mock_socket import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Hang,
+    MockListener,
+    MockSocket,
+    Network,
+    close_frame,
+    frame,
+    frames,
+    request,
+    response,
+)
+
+BIG = bytes(range(256)) * 3
+STEPS = pytest.mark.parametrize("step", [1, 2, 3, 7, 64, 1 << 30])
+SIDES = pytest.mark.parametrize("side", ["client", "server"])
+
+
+@pytest.fixture
+def network(monkeypatch):
+    return Network(monkeypatch)
+
+
+def script(masked):
+    """What the peer sends once the connection is open, and closes it with."""
+    return b"".join(
+        (
+            frame(TEXT, b"greeting", masked),
+            frame(PING, b"p", masked),
+            frame(TEXT, "é".encode()[:1], masked, False),
+            frame(0, "é€".encode()[1:], masked),
+            frame(BINARY, BIG, masked),
+        )
+    )
+
+
+class Peer:
+    """Finishes the handshake, sends ``data``, and answers a Close; ``ends`` TCP after it.
+
+    As a client it has asked already, before this side writes anything.
+    """
+
+    def __init__(self, side, data=b"", answers=True):
+        self.masked = side == "server"
+        self.data = data
+        self.answers = answers
+        self.is_open = False
+        self.head = 0
+
+    def __call__(self, sock):
+        if sock.ended:
+            return
+        if not self.is_open:
+            head, mark, _ = bytes(sock.written).partition(b"\r\n\r\n")
+            if not mark:
+                return
+            self.is_open = True
+            self.head = len(head) + 4
+            if not self.masked:
+                sock.say(response(bytes(sock.written)))
+            sock.say(self.data)
+        if self.answers:
+            try:
+                found = self.found(sock)
+            except (AssertionError, ValueError):
+                return  # a frame is still on its way
+            if found and found[-1][0] == CLOSE:
+                sock.say(frame(CLOSE, found[-1][2], self.masked))
+                sock.end()
+
+    def found(self, sock):
+        """The frames that came, all masked or not masked as this side's should be."""
+        found, masked = frames(bytes(sock.written[self.head :]))
+        assert not found or masked != self.masked
+        return found
+
+
+def opened(network, side, data=b"", answers=True, step=1 << 30, faults=(), **options):
+    """A connection to a mock peer, with its socket and peer; it is made with these options."""
+    peer = Peer(side, data, answers)
+    sock = MockSocket(network, peer, request() if side == "server" else b"", step, faults)
+    if side == "client":
+        network.sockets.append(sock)
+        return lambda: microws.connect("ws://192.0.2.1/path", **options), sock, peer
+    network.sockets.append(MockListener([sock]))
+    listener = microws.listen("0.0.0.0", 0, **options)
+    return lambda: listener.accept(timeout=5), sock, peer
+
+
+def talk(ws):
+    """What a user does with the connection of ``script``."""
+    got = [ws.recv(), ws.recv()]
+    ws.send("text é")
+    buffer = bytearray(1000)
+    got.append(bytes(buffer[: ws.recv_into(buffer)]))
+    ws.send(["in ", b"pieces"])
+    ws.send(BIG)
+    ws.ping(b"mine")
+    ws.close(4000, "done")
+    return got
+
+
+@SIDES
+@STEPS
+def test_conversation_in_steps_of_any_size(network, side, step):
+    make, sock, peer = opened(network, side, script(side == "server"), step=step)
+    ws = make()
+    assert ws.remote_address == ("192.0.2.1:80" if side == "client" else "192.0.2.7:50000")
+    assert ws.path == "/path"
+    assert ws.subprotocol is None
+    assert ws.close_code is None
+    assert talk(ws) == ["greeting", "é€", BIG]
+    assert peer.found(sock) == [
+        (PONG, 1, b"p"),
+        (TEXT, 1, "text é".encode()),
+        (TEXT, 0, b"in "),
+        (0, 0, b"pieces"),
+        (0, 1, b""),
+        (BINARY, 1, BIG),
+        (PING, 1, b"mine"),
+        (CLOSE, 1, b"\x0f\xa0done"),
+    ]
+    assert (ws.close_code, ws.close_reason, sock.closed) == (4000, "done", True)
+    for use in (ws.recv, ws.ping, lambda: ws.send("x"), lambda: ws.recv_into(bytearray(9))):
+        with pytest.raises(ConnectionClosed) as caught:
+            use()
+        assert (caught.value.code, caught.value.reason) == (4000, "done")
+    ws.close()
+
+
+FAULTS = {
+    "EAGAIN": errno.EAGAIN,
+    "ECONNRESET": errno.ECONNRESET,
+    "EPIPE": errno.EPIPE,
+    "ETIMEDOUT": errno.ETIMEDOUT,
+    "end of stream": 0,
+}
+
+
+@SIDES
+@pytest.mark.parametrize("step", [3, 1 << 30])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_fault_at_every_point_of_a_connection(monkeypatch, side, step, fault):
+    whole = ["greeting", "é€", BIG]
+    data = script(side == "server")
+    failed = 0
+    for at in itertools.count():
+        network = Network(monkeypatch)
+        make, sock, peer = opened(
+            network, side, data, step=step, faults={at: fault}, close_timeout=1
+        )
+        ws = None
+        try:
+            ws = make()
+            got = talk(ws)
+        except (WebSocketError, OSError) as error:
+            failed += 1
+            assert fault != errno.EAGAIN
+            if ws:
+                assert repr(error) == repr(ConnectionClosed(1006, ""))  # noqa: PT017
+                assert ws.close_code == 1006
+                ws.close()
+            elif side == "client":
+                # The socket's own error, or what it means that the stream ended.
+                ended = type(error) is HandshakeError and fault == 0
+                assert ended or error.errno == fault  # noqa: PT017
+            else:
+                assert type(error) is Timeout  # no other client came  # noqa: PT017
+        else:
+            assert got == whole
+            # Only the last frames may be cut short: the program was not told.
+            if fault == errno.EAGAIN:
+                assert peer.found(sock)[-1] == (CLOSE, 1, b"\x0f\xa0done")
+                assert ws.close_code == 4000
+        assert sock.closed
+        if sock.calls <= at:
+            break
+    assert at > 12
+    assert bool(failed) == (fault != errno.EAGAIN)
+
+
+@SIDES
+def test_every_call_blocks_once(network, side):
+    # Two in a row go to the wait between them.
+    faults = dict.fromkeys(range(0, 4000, 2), errno.EAGAIN)
+    make, sock, peer = opened(network, side, script(side == "server"), step=5, faults=faults)
+    assert talk(make()) == ["greeting", "é€", BIG]
+    assert peer.found(sock)[-1] == (CLOSE, 1, b"\x0f\xa0done")
+
+
+@SIDES
+@pytest.mark.parametrize("step", [1, 5, 1 << 30])
+def test_stream_ends_at_every_byte(monkeypatch, side, step):
+    data = frame(TEXT, b"one", side == "server") + close_frame(1000, "bye", side == "server")
+    for end in range(len(data)):
+        network = Network(monkeypatch)
+        make, sock, peer = opened(network, side, data[:end], step=step, answers=False)
+        ws = make()
+        sock.end()
+        if end >= len(frame(TEXT, b"one", side == "server")):
+            assert ws.recv() == "one"
+        with pytest.raises(ConnectionClosed) as caught:
+            ws.recv()
+        assert (caught.value.code, ws.close_code, sock.closed) == (1006, 1006, True)
+        assert peer.found(sock) == []
+
+
+# Timeouts
+
+
+@SIDES
+@pytest.mark.parametrize("timeout", [0, 0.05, 3])
+def test_recv_times_out_and_goes_on_later(network, side, timeout):
+    data = frame(TEXT, b"in two parts", side == "server")
+    make, sock, _ = opened(network, side, data[:7])
+    ws = make()
+    for receive in (ws.recv, lambda t: ws.recv_into(bytearray(20), t), ws.recv):
+        start = network.clock
+        with pytest.raises(Timeout) as caught:
+            receive(timeout)
+        assert isinstance(caught.value, OSError)
+        assert caught.value.errno == errno.ETIMEDOUT
+        assert network.clock - start < 1000 * timeout + 20
+    assert not sock.closed
+    sock.say(data[7:])
+    assert ws.recv(timeout) == "in two parts"
+
+
+@SIDES
+def test_what_is_waited_up_to_a_timeout_counts_for_the_message(network, side):
+    data = frame(TEXT, b"never more", side == "server")
+    make, _, _ = opened(network, side, data[:-1], message_timeout=2)
+    ws = make()
+    for _ in range(4):
+        with pytest.raises(Timeout):
+            ws.recv(0.5)
+    with pytest.raises(ProtocolError) as caught:
+        ws.recv(0.5)
+    assert caught.value.code == 1008
+
+
+@SIDES
+def test_every_byte_after_a_timeout(network, side):
+    data = frame(BINARY, BIG, side == "server") + frame(TEXT, b"x" * 20, side == "server")
+    make, sock, _ = opened(network, side)
+    ws = make()
+    buffers = itertools.cycle([bytearray(len(BIG)), bytearray(len(BIG))])
+    got = []
+    for i, byte in enumerate(data):
+        sock.say(bytes([byte]))
+        try:
+            if i % 3:
+                buffer = next(buffers)
+                n = ws.recv_into(buffer, 0.01)
+                got.append(bytes(buffer[:n]))
+            else:
+                got.append(ws.recv(0.01))
+        except Timeout:
+            pass
+    assert [m.encode() if isinstance(m, str) else m for m in got] == [BIG, b"x" * 20]
+
+
+def test_recv_times_out_although_pings_keep_coming(network):
+    make, sock, _ = opened(network, "client")
+    ws = make()
+    sock.network.patience = 5000
+    sock.peer = lambda sock: sock.say(frame(PING, b"again"))
+    sock.say(frame(PING, b"first"))
+    try:
+        with pytest.raises(Timeout):
+            ws.recv(0.1)
+    except Hang:
+        pytest.fail("recv(0.1) went on for seconds")
+
+
+def test_connect_times_out(network):
+    make, sock, _ = opened(network, "client", timeout=2)
+    sock.peer = None
+    start = network.clock
+    with pytest.raises(Timeout):
+        make()
+    assert 2000 <= network.clock - start < 2100
+    assert sock.closed
+
+
+def test_accept_times_out(network):
+    network.sockets.append(MockListener([]))
+    listener = microws.listen("0.0.0.0", 0)
+    with pytest.raises(Timeout):
+        listener.accept(timeout=3)
+    assert 3000 <= network.clock < 3100
+
+
+def test_closed_listener_accepts_nobody(network):
+    network.sockets.append(MockListener([]))
+    listener = microws.listen("0.0.0.0", 0)
+    for _ in range(2):
+        listener.close()
+        with pytest.raises(OSError, match="closed"):
+            listener.accept()
+
+
+@SIDES
+def test_close_waits_for_the_peer_no_longer_than_close_timeout(network, side):
+    make, sock, _ = opened(network, side, answers=False, close_timeout=2)
+    ws = make()
+    start = network.clock
+    ws.close()
+    assert 2000 <= network.clock - start < 4500
+    assert (sock.closed, ws.close_code) == (True, 1006)
+
+
+ENDLESS = {
+    "messages": frame(TEXT, b"x" * 50),
+    "pings": frame(PING, b"x"),
+    "nothing but fragments": frame(TEXT, b"", False, False) + frame(0, b"", False, False) * 9,
+}
+
+
+class Endless(MockSocket):
+    """A peer that sends for ever: what is read is there again."""
+
+    def recv_into(self, buffer, n):
+        if len(self.incoming) < n and self.again:
+            self.incoming += self.again * 20
+        return super().recv_into(buffer, n)
+
+    again = b""
+
+
+@pytest.mark.parametrize("data", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("closes", [False, True])
+def test_close_ends_although_the_peer_sends_for_ever(network, closes, data):
+    peer = Peer("client", answers=False)
+    sock = Endless(network, peer)
+    network.sockets.append(sock)
+    ws = microws.connect("ws://192.0.2.1", close_timeout=1)
+    if closes:
+        sock.say(close_frame(1000))
+    sock.again = data
+    network.patience = 10000
+    try:
+        ws.close()
+    except Hang:
+        pytest.fail("close() with a timeout of 1 s went on for 10 s")
+    assert sock.closed
+
+
+class Slow(MockSocket):
+    """A peer that sends one more byte whenever nine seconds have gone by."""
+
+    slow = False
+
+    def ready(self, direction):
+        if self.slow and not self.incoming:
+            self.network.clock += 9000
+            self.say(b"x")
+        return super().ready(direction)
+
+
+def test_close_ends_although_the_peer_sends_now_and_then(network):
+    network.sockets.append(sock := Slow(network, Peer("client", answers=False)))
+    ws = microws.connect("ws://192.0.2.1", close_timeout=10)
+    sock.say(close_frame(1000))
+    sock.slow = True
+    start = network.clock
+    ws.close()
+    assert sock.closed
+    assert network.clock - start < 40000  # by the mock's clock: twice the timeout, and a read
+
+
+def test_failed_connection_is_left_although_the_peer_sends_for_ever(network):
+    network.sockets.append(MockListener([sock := Endless(network, Peer("server"), request())]))
+    ws = microws.listen("0.0.0.0", 0, close_timeout=1).accept()
+    sock.say(frame(3, b"", True))
+    sock.again = frame(TEXT, b"x" * 50, True)
+    network.patience = 10000
+    try:
+        with pytest.raises(ProtocolError):
+            ws.recv()
+    except Hang:
+        pytest.fail("recv() went on for 10 s after it had failed the connection")
+    assert sock.closed
+
+
+# Closing
+
+
+@SIDES
+@STEPS
+def test_peer_closes_and_iteration_ends(network, side, step):
+    masked = side == "server"
+    data = frame(TEXT, b"1", masked) + frame(BINARY, b"2", masked)
+    make, sock, peer = opened(network, side, data + close_frame(1001, "away", masked), step=step)
+    ws = make()
+    assert list(ws) == ["1", b"2"]
+    assert (ws.close_code, ws.close_reason, sock.closed) == (1001, "away", True)
+    assert peer.found(sock) == [(CLOSE, 1, b"\x03\xe9")]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (close_frame(1000), None),
+        (close_frame(1001), None),
+        (frame(CLOSE), None),
+        (close_frame(1011, "x"), 1011),
+        (close_frame(4000), 4000),
+        (b"", 1006),
+    ],
+)
+def test_iteration_raises_unless_the_end_is_clean(network, data, code):
+    make, sock, _ = opened(network, "client", data, answers=False)
+    ws = make()
+    sock.end()
+    if code is None:
+        assert list(ws) == []
+    else:
+        with pytest.raises(ConnectionClosed) as caught:
+            list(ws)
+        assert caught.value.code == code
+    assert sock.closed
+
+
+@SIDES
+@STEPS
+def test_violation_is_told_to_both_sides(network, side, step):
+    masked = side == "server"
+    bad = frame(TEXT, b"good", masked) + frame(TEXT, b"\xff", masked)
+    make, sock, peer = opened(network, side, bad, step=step)
+    ws = make()
+    assert ws.recv() == "good"
+    for _ in range(2):
+        with pytest.raises(ProtocolError) as caught:
+            ws.recv()
+        assert caught.value.code == 1007
+    with pytest.raises(ProtocolError):
+        ws.send("x")
+    assert sock.closed
+    [(opcode, _, payload)] = peer.found(sock)
+    assert (opcode, payload[:2]) == (CLOSE, b"\x03\xef")
+
+
+def test_with_closes(network):
+    make, sock, peer = opened(network, "client")
+    with make():
+        pass
+    assert sock.closed
+    assert peer.found(sock) == [(CLOSE, 1, b"\x03\xe8")]
+    make, sock, peer = opened(network, "client")
+    with pytest.raises(ZeroDivisionError), make():
+        raise ZeroDivisionError
+    assert sock.closed
+
+
+@SIDES
+def test_wrong_close_is_the_users_mistake_and_changes_nothing(network, side):
+    make, sock, _ = opened(network, side, frame(TEXT, b"still open", side == "server"))
+    ws = make()
+    for code, reason in ((1005, ""), (999, ""), (5000, ""), (1000, "x" * 124)):
+        with pytest.raises(ValueError):
+            ws.close(code, reason)
+    assert ws.recv() == "still open"
+    assert not sock.closed
+
+
+def test_reason_of_the_close_survives_a_write_that_fails(network):
+    make, sock, _ = opened(network, "client", close_frame(1001, "away"), answers=False)
+    ws = make()
+    sock.faults = {sock.calls + 1: errno.EPIPE}
+    with pytest.raises(ConnectionClosed) as caught:
+        ws.recv()
+    assert (caught.value.code, caught.value.reason) == (1001, "away")
+    assert sock.closed
+
+
+# Pieces of a message
+
+
+@SIDES
+@STEPS
+@pytest.mark.parametrize("size", [4, 5, 100, 2000])
+def test_streaming(network, side, step, size):
+    text = "aé€😀" * 70
+    masked = side == "server"
+    data = frame(TEXT, text.encode()[:333], masked, False) + frame(PING, b"", masked)
+    data += frame(0, text.encode()[333:], masked) + frame(TEXT, b"", masked) * 2
+    data += frame(BINARY, BIG * 2, masked)
+    make, _, _ = opened(network, side, data, step=step, max_size=10)
+    ws = make()
+    buffer = bytearray(size)
+    assert b"".join(map(bytes, ws.recv_streaming(buffer))).decode() == text
+    assert list(ws.recv_streaming(buffer)) == []
+    assert list(ws.recv_streaming()) == [""]
+    pieces = list(ws.recv_streaming())
+    assert all(0 < len(piece) <= 1024 for piece in pieces)
+    assert b"".join(pieces) == BIG * 2
+
+
+@SIDES
+@pytest.mark.parametrize("room", [None, 8])
+def test_streaming_left_half_way(network, side, room):
+    masked = side == "server"
+    data = frame(BINARY, BIG * 4, masked) + frame(TEXT, b"next", masked)
+    make, sock, _ = opened(network, side, data)
+    ws = make()
+    next(ws.recv_streaming(room and bytearray(room)))
+    assert ws.recv() == "next"
+    ws.close()
+    assert sock.closed
+
+
+@SIDES
+def test_close_while_a_message_is_left_half_way(network, side):
+    make, sock, _ = opened(network, side, frame(BINARY, BIG, side == "server"), close_timeout=1)
+    ws = make()
+    stream = ws.recv_streaming(bytearray(8))
+    assert bytes(next(stream)) == BIG[:8]
+    # Not a wait that the mock could notice: it would go round without a read.
+    rounds = itertools.count()
+    parse = ws._protocol.parse
+
+    def counted():
+        if next(rounds) > 5000:
+            raise Hang
+        return parse()
+
+    ws._protocol.parse = counted
+    try:
+        ws.close()
+    except Hang:
+        pytest.fail("close() goes round for ever")
+    assert sock.closed
+
+
+def test_streaming_again_with_the_same_buffer_gives_no_piece_twice(network):
+    data = frame(BINARY, BIG) + frame(TEXT, b"next")
+    make, _, _ = opened(network, "client", data)
+    ws = make()
+    buffer = bytearray(8)
+    next(ws.recv_streaming(buffer))
+    rest = b"".join(map(bytes, ws.recv_streaming(buffer)))
+    assert rest in (b"next", BIG[8:])  # skipped, as with another buffer, or gone on with
+
+
+def test_recv_into_refuses_what_does_not_fit(network):
+    make, sock, peer = opened(network, "client", frame(TEXT, b"x" * 11))
+    ws = make()
+    with pytest.raises(ProtocolError) as caught:
+        ws.recv_into(bytearray(10))
+    assert caught.value.code == 1009
+    assert sock.closed
+    assert peer.found(sock)[0][2][:2] == b"\x03\xf1"
+
+
+def test_recv_into_tells_the_kind_and_leaves_the_rest_alone(network):
+    data = frame(TEXT, b"abc") + frame(BINARY) + frame(BINARY, b"z")
+    make, _, _ = opened(network, "client", data)
+    ws = make()
+    buffer = bytearray(b".....")
+    found = []
+    for _ in range(3):
+        n = ws.recv_into(buffer)
+        found.append((n, ws.is_text, bytes(buffer)))
+    assert found == [(3, True, b"abc.."), (0, False, b"abc.."), (1, False, b"zbc..")]
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("message", "text", "sent"),
+    [
+        ("é", None, [(TEXT, 1, b"\xc3\xa9")]),
+        ("é", False, [(BINARY, 1, b"\xc3\xa9")]),
+        (b"e", None, [(BINARY, 1, b"e")]),
+        (b"e", True, [(TEXT, 1, b"e")]),
+        (bytearray(b"b"), None, [(BINARY, 1, b"b")]),
+        (memoryview(b"abc")[1:], None, [(BINARY, 1, b"bc")]),
+        ("", None, [(TEXT, 1, b"")]),
+        ([], None, [(BINARY, 0, b""), (0, 1, b"")]),
+        (["a", "b"], None, [(TEXT, 0, b"a"), (0, 0, b"b"), (0, 1, b"")]),
+        ((b"a",), True, [(TEXT, 0, b"a"), (0, 1, b"")]),
+    ],
+    ids=repr,
+)
+def test_kinds_of_messages(network, side, message, text, sent):
+    make, sock, peer = opened(network, side)
+    ws = make()
+    ws.send(message, text)
+    assert peer.found(sock) == sent
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "error"),
+    [
+        (1, None, TypeError),
+        (None, None, TypeError),
+        ("\ud800", None, ValueError),
+        (b"\xff", True, ValueError),
+    ],
+    ids=ascii,
+)
+def test_no_message_is_the_users_mistake_and_changes_nothing(network, message, text, error):
+    make, sock, peer = opened(network, "client", frame(TEXT, b"still open"))
+    ws = make()
+    with pytest.raises(error):
+        ws.send(message, text)
+    assert peer.found(sock) == []
+    assert ws.recv() == "still open"
+
+
+def test_pieces_that_fail_half_way_close_the_connection(network):
+    def pieces():
+        yield "a"
+        raise ZeroDivisionError
+
+    make, sock, peer = opened(network, "client")
+    ws = make()
+    with pytest.raises(ZeroDivisionError):
+        ws.send(pieces())
+    (opcode, _, payload) = peer.found(sock)[-1]
+    assert (opcode, payload[:2], sock.closed) == (CLOSE, b"\x03\xf3", True)
+
+
+# Handshakes
+
+
+@STEPS
+def test_client_is_refused(network, step):
+    answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno\n"
+    sock = MockSocket(network, lambda sock: sock.incoming or sock.say(answer), step=step)
+    network.sockets.append(sock)
+    with pytest.raises(HandshakeError) as caught:
+        microws.connect("ws://192.0.2.1/")
+    assert (caught.value.status, sock.closed) == (404, True)
+
+
+@STEPS
+def test_server_answers_and_leaves_who_speaks_something_else(network, step):
+    wrong = [request("Content-Length: 5"), b"\x16\x03\x01\r\n\r\n", request("X: " + "y" * 5000)]
+    socks = [MockSocket(network, None, data, step) for data in wrong]
+    good = MockSocket(network, Peer("server"), request(), step)
+    network.patience = 100000
+    network.sockets.append(MockListener([*socks, OSError(errno.ECONNABORTED, "gone"), good]))
+    ws = microws.listen("0.0.0.0", 0).accept(timeout=100)
+    assert ws._sock.socket is good
+    for sock, status in zip(socks, (b"400", b"400", b"431"), strict=True):
+        assert sock.closed
+        assert sock.written.startswith(b"HTTP/1.1 " + status)
+        assert sock.written.endswith(b"\n")
+
+
+def test_server_leaves_who_says_nothing(network):
+    silent = MockSocket(network)
+    good = MockSocket(network, Peer("server"), request())
+    network.sockets.append(MockListener([silent, good]))
+    ws = microws.listen("0.0.0.0", 0, handshake_timeout=2).accept(timeout=60)
+    assert ws._sock.socket is good
+    assert (silent.closed, silent.written) == (True, b"")
+
+
+def test_accept_times_out_although_no_socket_can_be_had(network):
+    class Full(MockListener):
+        def accept(self):
+            network.tick()
+            raise OSError(errno.EMFILE, "too many open files")
+
+    network.sockets.append(Full([None]))
+    listener = microws.listen("0.0.0.0", 0)
+    try:
+        with pytest.raises(OSError):
+            listener.accept(timeout=1)
+    except Hang:
+        pytest.fail("accept(1) went on for 20 s")
+
+
+def test_connect_tries_the_next_address_with_the_whole_request(monkeypatch):
+    for at in range(4):
+        network = Network(monkeypatch, addresses=2)
+        first = MockSocket(network, step=20, faults={at: errno.ECONNRESET})
+        second = MockSocket(network, Peer("client", frame(TEXT, b"hello")))
+        network.sockets += [first, second]
+        assert microws.connect("ws://name/").recv() == "hello"
+        assert first.closed
+        assert second.written.startswith(b"GET / HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT])
+def test_connect_that_fails_in_the_background(network, number):
+    make, sock, _ = opened(network, "client")
+    sock.getsockopt = lambda level, option: number
+    with pytest.raises(OSError) as caught:
+        make()
+    assert (caught.value.errno, sock.closed, sock.written) == (number, True, b"")
+
+
+def test_connect_that_fails_at_once(network):
+    make, sock, _ = opened(network, "client")
+
+    def refuse(address):
+        raise OSError(errno.ENETUNREACH, "no network")
+
+    sock.connect = refuse
+    with pytest.raises(OSError) as caught:
+        make()
+    assert (caught.value.errno, sock.closed) == (errno.ENETUNREACH, True)
+
+
+def test_messages_that_come_with_the_handshake_are_not_lost(network):
+    # The client here asks and speaks in one segment.
+    data = request() + frame(TEXT, b"early", True)
+    network.sockets.append(MockListener([MockSocket(network, Peer("server"), data)]))
+    assert microws.listen("0.0.0.0", 0).accept().recv() == "early"
+
+
+def test_listener_closes_alone(network):
+    make, sock, _ = opened(network, "server", frame(TEXT, b"goes on", True))
+    ws = make()
+    network.sockets.append(mock := MockListener([]))
+    with microws.listen("0.0.0.0", 0) as listener:
+        assert listener.port == 54321
+    assert mock.closed
+    assert not sock.closed
+    assert ws.recv() == "goes on"

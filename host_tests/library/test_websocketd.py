@@ -1,0 +1,34 @@
+"""The client against the real websocketd with a script that greets and echoes lines."""
+
+import socket
+import time
+
+import pytest
+
+from host_tests.library.endpoints import OURS, PROGRAMS
+from host_tests.support.interpreters import INTERPRETERS, PATIENCE
+from host_tests.support.paths import BIN
+from host_tests.support.ports import free_port
+
+
+def accepts(port):
+    """Wait until something listens: websocketd says that it starts, not that it has."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("client", OURS, ids="-".join)
+def test_lines_are_echoed(start, client):
+    name, front = client
+    port = free_port()
+    server = start(
+        [BIN / "websocketd", "--address=127.0.0.1", f"--port={port}", PROGRAMS / "echo_lines.sh"]
+    )
+    server.wait_for("Starting WebSocket server")
+    accepts(port)
+    result = INTERPRETERS[name].run(PROGRAMS / "lines_client.py", front, f"ws://127.0.0.1:{port}/")
+    assert (result.stdout, result.stderr) == ("welcome\nlast\nclosed\n", "")

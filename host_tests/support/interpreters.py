@@ -1,0 +1,67 @@
+"""The three interpreters that run the library, and the environment for them."""
+
+import os
+import subprocess
+import sys
+
+from host_tests.support.paths import BIN, TOP
+
+# Long enough for a busy machine: a test that meets it has failed, none waits for it.
+PATIENCE = 30.0
+
+
+class Interpreter:
+    """One Python that runs the library: its ``name`` and how it is started."""
+
+    def __init__(self, name, *command):
+        self.name = name
+        self._command = [str(part) for part in command]
+
+    def __repr__(self):
+        return self.name
+
+    def command(self, script, *args):
+        """The argument list that runs ``script`` (a path, or ``"-c"`` with code after it)."""
+        return [*self._command, *(str(part) for part in (script, *args))]
+
+    def run(self, script, *args, env=None, cwd=None, timeout=PATIENCE):
+        """Run ``script`` to its end; returns ``subprocess.CompletedProcess``, its output as str.
+
+        ``env`` is ``environment()`` unless given, ``timeout`` is in seconds.
+        """
+        return subprocess.run(
+            self.command(script, *args),
+            env=environment() if env is None else env,
+            cwd=cwd,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+        )
+
+
+INTERPRETERS = {
+    "cpython": Interpreter("cpython", sys.executable),
+    "micropython64": Interpreter("micropython64", BIN / "micropython64"),
+    "micropython32": Interpreter("micropython32", BIN / "micropython32", "-X", "heapsize=128k"),
+}
+
+
+def environment(*folders):
+    """An environment for any interpreter in which ``folders`` come first on the import path.
+
+    ``lib/`` and the project's top (for ``firmware``) follow them. What the caller's own
+    environment says to Python or MicroPython is left out.
+    """
+    path = [str(folder) for folder in (*folders, TOP / "lib", TOP)]
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "MICROPY"))
+    }
+    env["PYTHONPATH"] = os.pathsep.join(path)
+    env["PYTHONUNBUFFERED"] = "1"
+    # It replaces MicroPython's own path, and asyncio is frozen.
+    env["MICROPYPATH"] = ":".join([".frozen", *path])
+    return env
