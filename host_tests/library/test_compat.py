@@ -4,6 +4,7 @@ import socket
 
 import microws
 import pytest
+from conftest import INTERPRETERS, environment
 from microws import _compat, errors
 
 
@@ -46,6 +47,48 @@ def test_every_public_name_is_there():
         assert getattr(microws, name).__name__ == name
     with pytest.raises(AttributeError):
         _ = microws.no_such_name
+
+
+# What MicroPython itself says of a module that it has not.
+MISSING = "raise ImportError(\"no module named '%s'\")\n"
+
+LOADED_WITHOUT = """
+import gc
+import microws
+print(microws.Timeout.__name__)
+for use in (
+    lambda: microws.connect("ws://192.0.2.1/"),
+    lambda: microws.listen("0.0.0.0", 8080),
+    lambda: microws.aio,
+    lambda: microws.aio,
+    lambda: microws.no_such_name,
+):
+    gc.collect()  # compiling takes memory
+    try:
+        print(use())
+    except (ImportError, AttributeError) as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("name", ["micropython64", "micropython32"])
+def test_it_loads_on_a_board_without_a_network_and_names_the_module_that_is_missing(
+    name, tmp_path
+):
+    for module in ("asyncio", "socket"):
+        (tmp_path / f"{module}.py").write_text(MISSING % module)
+    env = environment()
+    env["MICROPYPATH"] = f"{tmp_path}:{env['MICROPYPATH']}"  # even before what is frozen
+    result = INTERPRETERS[name].run("-c", LOADED_WITHOUT, env=env)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "Timeout",
+        "ImportError no module named 'socket'",
+        "ImportError no module named 'socket'",
+        "ImportError no module named 'asyncio'",
+        "ImportError no module named 'asyncio'",
+        "AttributeError no_such_name",
+    ]
 
 
 def test_errors_are_what_a_user_catches():

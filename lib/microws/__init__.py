@@ -35,7 +35,9 @@ def __getattr__(name: str) -> object:
     path = "microws." + home.get(name, name)
     try:
         __import__(path)
-    except ImportError:
+    except ImportError as error:
+        if path not in str(error):
+            raise  # the board lacks a module that this one needs
         raise AttributeError(name)
     module = sys.modules[path]
     return getattr(module, name) if name in home else module

@@ -3,10 +3,11 @@
 On a board a socket already has the methods that the library calls: ``readinto(buffer, n)`` and
 ``write(buffer, offset, n)``, which give None when they would block and allocate nothing. On
 CPython a small adapter gives a socket that same face.
+
+``socket`` and ``tls`` are imported when they are needed, for a board without a network lacks them.
 """
 
 import select
-import socket
 import sys
 
 MICROPYTHON = sys.implementation.name == "micropython"
@@ -32,13 +33,13 @@ except (ImportError, SyntaxError, ValueError):
 if MICROPYTHON:
     from time import ticks_diff, ticks_ms
 
-    import tls
-
     def adapt(sock: "Any") -> "Any":
         return sock
 
     def client_context() -> "Any":
         """A TLS context that verifies; on a board it needs the user's CA certificates."""
+        import tls
+
         return tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
 
     def wait(poller: "Any", sock: "Any", ms: int) -> bool:
@@ -50,6 +51,8 @@ if MICROPYTHON:
     def peer_name(address: "Any") -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""
         if not isinstance(address, tuple):
+            import socket
+
             unix: Any = socket
             family, packed, port = unix.sockaddr(address)[:3]
             address = unix.inet_ntop(family, packed), port

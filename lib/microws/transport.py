@@ -5,7 +5,6 @@ direction they wait for, so they are written once for both fronts. The short way
 stands in each front.
 """
 
-import socket
 from errno import EINPROGRESS
 
 from ._compat import READ, WRITE, adapt, client_context, connected, const, peer_name, tls_steps
@@ -67,6 +66,8 @@ def pieces(message: "Any") -> "Any":
 
 def nodelay(sock: "Any") -> None:
     """A header and its payload leave together, so there is nothing for TCP to wait for."""
+    import socket
+
     try:
         sock.setsockopt(6, getattr(socket, "TCP_NODELAY", 1), 1)
     except OSError:
@@ -80,6 +81,8 @@ def listening_socket(host: str, port: int) -> "Any":
     """
     if not 0 <= port <= 65535:
         raise ValueError("port must be 0 to 65535")
+    import socket
+
     address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     sock = socket.socket(address[0], socket.SOCK_STREAM)
     try:
@@ -148,6 +151,8 @@ class Connection:
     # Ways of a connection
 
     def _connect(self, ssl: "Any", resolve: "Any" = None) -> "Steps":
+        import socket
+
         handshake = self._protocol.handshake
         host = handshake.host
         error: Exception = OSError("the name has no address")
