@@ -11,10 +11,10 @@ from .errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, We
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
+    from .blocking import WebSocket, connect
     from .listener import Listener, listen
-    from .sync import WebSocket, connect
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = (
     "ConnectionClosed",
     "HandshakeError",
@@ -31,7 +31,7 @@ __all__ = (
 def __getattr__(name: str) -> object:
     # What a program does not use takes none of its memory. Modules are looked for here as well:
     # MicroPython does not go on to import one after an AttributeError.
-    home = {"connect": "sync", "WebSocket": "sync", "listen": "listener", "Listener": "listener"}
+    home = {"connect": "blocking", "WebSocket": "blocking", "listen": "listener", "Listener": "listener"}
     path = "microws." + home.get(name, name)
     try:
         __import__(path)

@@ -7,7 +7,6 @@ CPython a small adapter gives a socket that same face.
 ``socket`` and ``tls`` are imported when they are needed, for a board without a network lacks them.
 """
 
-import select
 import sys
 
 MICROPYTHON = sys.implementation.name == "micropython"
@@ -21,15 +20,6 @@ TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
 
-READ = select.POLLIN
-WRITE = select.POLLOUT
-
-try:
-    from . import _viper as loops
-except (ImportError, SyntaxError, ValueError):
-    # CPython; a port without a native emitter; an .mpy file for another processor.
-    from . import _portable as loops  # type: ignore[no-redef]
-
 if MICROPYTHON:
     from time import ticks_diff, ticks_ms
 
@@ -42,11 +32,11 @@ if MICROPYTHON:
 
         return tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
 
-    def wait(poller: "Any", sock: "Any", ms: int) -> bool:
-        """Whether what ``poller`` watches came within ``ms`` (-1: no limit)."""
-        for _ in poller.ipoll(ms):
-            return True
-        return False
+    def wait(poller: "Any", sock: "Any", ms: int) -> int:
+        """What came within ``ms`` (-1: no limit) of what ``poller`` watches; 0 for nothing."""
+        for _, events in poller.ipoll(ms):
+            return events
+        return 0
 
     def peer_name(address: "Any") -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""

@@ -79,8 +79,10 @@ def tls_steps(sock: "Any") -> "Any":
             yield select.POLLOUT
 
 
-def wait(poller: "Any", sock: "Any", ms: int) -> bool:
-    return pending(sock) or bool(poller.poll(ms))
+def wait(poller: "Any", sock: "Any", ms: int) -> int:
+    for _, events in pending(sock) and ((0, 1),) or poller.poll(ms):
+        return events
+    return 0
 
 
 def pending(sock: "Any") -> bool:

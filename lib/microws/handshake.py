@@ -1,18 +1,18 @@
-"""The opening handshake, bytes in and bytes out (RFC 6455 §4): the client's side, and what the
-server's in ``upgrade`` shares with it.
-"""
+"""What both sides of the opening handshake share (RFC 6455 §4): heads of HTTP/1.1, and the key."""
 
 from binascii import b2a_base64
-from os import urandom
 
 from ._compat import const
+from .core import READ, WRITE, Connection
 from .errors import HandshakeError
-from .sha1 import sha1
+from .loops import sha1
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator
     from typing import Any
+
+    from .core import Steps
 
 _GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
 _TOKEN = const(b"-!#$%&'*+.^_`|~0123456789")  # beside letters
@@ -21,62 +21,6 @@ _TOKEN = const(b"-!#$%&'*+.^_`|~0123456789")  # beside letters
 def accept_key(key: str) -> str:
     """The Sec-WebSocket-Accept that answers ``key`` (§4.2.2)."""
     return str(b2a_base64(sha1(key.encode() + _GUID)), "ascii").strip()
-
-
-def parse_url(url: str) -> "tuple[bool, str, int, str, bytes]":
-    """``(secure, host, port, path, user)`` of a ws:// or wss:// URL (§3), or ``ValueError``.
-
-    ``user`` is ``b"name:password"``, or empty (RFC 3986 §3.2.1).
-    """
-    if not isinstance(url, str):
-        raise TypeError("url must be str")
-    scheme, _, rest = url.partition("://")
-    scheme = scheme.lower()
-    # The authority ends at the first slash or question mark.
-    end = len(rest)
-    for mark in "/?":
-        at = rest.find(mark)
-        if 0 <= at < end:
-            end = at
-    user, sign, host = rest[:end].rpartition("@")
-    path = rest[end:]
-    if not path.startswith("/"):
-        path = "/" + path
-    if host.startswith("["):
-        host, bracket, port = host[1:].partition("]")
-        valid = bracket and port[:1] in ("", ":")
-        port = port[1:]
-    else:
-        host, _, port = host.partition(":")
-        valid = ":" not in port
-    number = 443 if scheme == "wss" else 80
-    if port:
-        number = int(port) if port.isdigit() else 0
-    if (
-        not (valid and host and 0 < number < 65536)
-        or scheme not in ("ws", "wss")
-        or "#" in rest
-        or (sign and ":" not in user)
-        or (not is_visible(rest))
-    ):
-        raise ValueError("url must be ws[s]://[user:password@]host[:port][/path] without #")
-    return scheme == "wss", host, number, path, unquote(user)
-
-
-def unquote(text: str) -> bytes:
-    """What a percent-encoded text stands for (RFC 3986 §2.1), or ``ValueError``."""
-    parts = text.split("%")
-    data = parts[0].encode()
-    for part in parts[1:]:
-        if len(part) < 2:
-            raise ValueError("malformed percent-encoding")
-        data += bytes((int(part[:2], 16),)) + part[2:].encode()
-    return data
-
-
-def basic(data: bytes) -> str:
-    """The value of Authorization (RFC 7617) for ``b"name:password"``."""
-    return "Basic " + str(b2a_base64(data), "ascii").strip()
 
 
 # Texts are looked through as bytes: MicroPython keeps each character that it makes a str of for
@@ -137,87 +81,75 @@ def build_head(lines: "list[str]") -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-class ClientHandshake:
-    """The client's side (§4.1): the request to ``url``, and the check of its response.
-
-    ``headers`` are further ``(name, value)`` pairs, ``subprotocols`` names in the order of
-    preference, ``extension`` what there is to offer, kept in ``extension`` once agreed on. A name
-    and password in ``url`` go as Basic credentials (RFC 7617).
-    ``ValueError`` for what may not stand in a request, ``TypeError`` for what is no str.
-    """
-
-    remote_address = ""
-
-    def __init__(
-        self,
-        url: str,
-        headers: "Iterable[tuple[str, str]]" = (),
-        subprotocols: "Iterable[str]" = (),
-        extension: "Any" = None,
-    ) -> None:
-        self.extension: Any = None
-        self._extension = extension
-        self.secure, self.host, self.port, self.path, user = parse_url(url)
-        self.subprotocol: str | None = None
-        if isinstance(subprotocols, str):
-            raise ValueError("subprotocols must be a list of names")
-        self._offered = tuple(subprotocols)
-        self._key = str(b2a_base64(urandom(16)), "ascii").strip()
-        host = "[" + self.host + "]" if ":" in self.host else self.host
-        if self.port != (443 if self.secure else 80):
-            host = "%s:%d" % (host, self.port)
-        # One constant takes less memory than one for each line.
-        lines = [
-            "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13" % (self.path, host, self._key)
-        ]
-        if user:
-            lines.append("Authorization: " + basic(user))
-        if self._offered:
-            lines.append("Sec-WebSocket-Protocol: " + ", ".join(self._offered))
-        for name in self._offered:
-            if not is_token(name):
-                raise ValueError("subprotocol must be a token: " + repr(name))
-        if extension:
-            lines.append("Sec-WebSocket-Extensions: " + extension.offer())
-        for name, value in headers:
-            lines.append(": ".join((name, value)))
-            if not is_token(name) or [c for c in value.encode() if c < 32 and c != 9]:
-                raise ValueError("malformed header " + repr(name))
-        self.request: bytes | None = build_head(lines)
-
-    def respond(self, head: bytes) -> "bytes | None":
-        """Check the response; there is nothing to answer. Raises ``HandshakeError``."""
-        try:
-            line, headers = parse_head(head)
-        except ValueError as error:
-            raise HandshakeError("response: %s" % error) from None
-        version, _, rest = line.partition(" ")
-        code, _, phrase = rest.partition(" ")
-        minor = version[7:]
-        spoken = version.startswith("HTTP/1.") and len(minor) == 1 and minor.isdigit()
-        if not spoken or len(code) != 3 or not code.isdigit():
-            raise HandshakeError("the peer does not speak HTTP/1.1")
-        status = int(code)
-        if status != 101:
-            raise HandshakeError("the server answered %d %s" % (status, phrase), status)
-        if int(minor) < 1:
-            raise HandshakeError("the server speaks HTTP/1.0", status)
-        wrong = ""
-        if headers.get("upgrade", "").lower() != "websocket":
-            wrong = "Upgrade"
-        elif not has_token(headers.get("connection", ""), "upgrade"):
-            wrong = "Connection"
-        elif headers.get("sec-websocket-accept") != accept_key(self._key):
-            wrong = "Sec-WebSocket-Accept"
-        chosen = headers.get("sec-websocket-extensions")
-        if chosen:
-            if self._extension is None or not self._extension.accepted(chosen):
-                wrong = "Sec-WebSocket-Extensions"
-            self.extension = self._extension
-        self.subprotocol = headers.get("sec-websocket-protocol")
-        if self.subprotocol is not None and self.subprotocol not in self._offered:
-            wrong = "Sec-WebSocket-Protocol"
-        if wrong:
-            raise HandshakeError("wrong %s in the response" % wrong, status)
+def new_extension(compression: "str | int | None") -> "Any":
+    """What ``compression`` asks for, for one connection; ``ValueError`` where nobody knows it."""
+    if compression is None:
         return None
+    from .compression import WINDOW_BITS, Deflate
+
+    if compression == "deflate":
+        compression = WINDOW_BITS
+    if not isinstance(compression, int):
+        raise ValueError('compression must be None, "deflate" or its window bits')
+    return Deflate(compression)
+
+
+def nodelay(sock: "Any") -> None:
+    """A header and its payload leave together, so there is nothing for TCP to wait for."""
+    import socket
+
+    try:
+        sock.setsockopt(6, getattr(socket, "TCP_NODELAY", 1), 1)
+    except OSError:
+        pass  # a port without the option
+
+
+def read_head(
+    ws: Connection, max_header: int, max_fields: int, status: int
+) -> "Generator[int, None, Any]":
+    """The steps to the head of a request or a response, without the empty line at its end.
+
+    What came behind it begins the connection. Over a bound: ``HandshakeError`` with ``status``.
+    """
+    rx = ws._rx
+    head = bytearray()
+    newlines = lines = at = hi = 0  # newlines: how much of CR LF CR LF stands at the end
+    while newlines < 4:
+        if at == hi:
+            yield READ
+            at = 0
+            hi = ws._sock.readinto(rx, 1 if ws._hung_up else len(rx))
+            if hi is None:
+                hi = 0
+                continue
+            if not hi:
+                raise HandshakeError("the connection ended before the handshake was done")
+        start = at
+        while at < hi and newlines < 4:
+            c = rx[at]
+            at += 1
+            if c == 13:
+                newlines = 3 if newlines == 2 else 1
+            elif c == 10 and newlines & 1:
+                newlines += 1
+                lines += 1
+            else:
+                newlines = 0
+        if len(head) + at - start > max_header:
+            raise HandshakeError("header over %d bytes" % max_header, status)
+        if lines > max_fields + 2:  # the first line and the empty one
+            # Each takes much more memory than its bytes once they are taken apart.
+            raise HandshakeError("over %d header fields" % max_fields, status)
+        head.extend(memoryview(rx)[start:at])
+    ws._start(at, hi)
+    return memoryview(head)[:-4]
+
+
+def write_all(ws: Connection, data: "Any") -> "Steps":
+    at = 0
+    while at < len(data):
+        n = ws._sock.write(data, at, len(data) - at)
+        if n is None:
+            yield WRITE
+        else:
+            at += n

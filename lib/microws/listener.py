@@ -3,12 +3,11 @@
 import select
 from time import sleep
 
-from ._compat import READ, const, local_port, ticks_diff, ticks_ms
+from ._compat import const, local_port, ticks_diff, ticks_ms
+from .blocking import WebSocket
+from .core import READ, milliseconds
 from .errors import Timeout, WebSocketError
-from .protocol import Protocol
-from .sync import WebSocket
-from .transport import listening_socket, milliseconds, new_extension
-from .upgrade import ServerHandshake
+from .server_handshake import ServerHandshake, accepting, listening_socket
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def listen(
     handshake_timeout: float = 10,
     close_timeout: float = 10,
     compression: "str | int | None" = None,
+    max_header: int = 4096,
+    max_fields: int = 64,
     **limits: int,
 ) -> "Listener":
     """Listen for clients; ``accept()`` of what it gives waits for one.
@@ -34,15 +35,15 @@ def listen(
     """
     subprotocols = tuple(subprotocols)
 
-    def protocol() -> Protocol:
-        handshake = ServerHandshake(subprotocols, new_extension(compression))
-        return Protocol(handshake, False, **limits)
+    def new() -> "tuple[WebSocket, ServerHandshake]":
+        return WebSocket(False, close_timeout, **limits), ServerHandshake(subprotocols, compression)
 
     # A wrong argument is told at once, not when a client comes.
-    protocol()
+    new()
+    if min(max_header, max_fields) < 0:
+        raise ValueError("a limit is below 0")
     milliseconds(handshake_timeout)
-    milliseconds(close_timeout)
-    return Listener(host, port, protocol, ssl, handshake_timeout, close_timeout)
+    return Listener(host, port, new, (ssl, max_header, max_fields), handshake_timeout)
 
 
 class Listener:
@@ -52,18 +53,16 @@ class Listener:
         self,
         host: str,
         port: int,
-        protocol: "Callable[[], Protocol]",
-        ssl: "Any",
+        new: "Callable[[], tuple[WebSocket, ServerHandshake]]",
+        rest: "tuple[Any, int, int]",
         handshake_timeout: float,
-        close_timeout: float,
     ) -> None:
         self._sock = listening_socket(host, port)
         #: The port that it listens on.
         self.port = local_port(self._sock, port)
-        self._new_protocol = protocol
-        self._ssl = ssl
+        self._new = new
+        self._rest = rest
         self._handshake_timeout = handshake_timeout
-        self.close_timeout = close_timeout
 
     def accept(self, timeout: "float | None" = None) -> WebSocket:
         """Wait for a client whose opening handshake succeeds (§4.2); others are answered and left.
@@ -90,16 +89,18 @@ class Listener:
                 continue
             ws: Any = None
             try:
-                ws = WebSocket(self._new_protocol(), self.close_timeout, sock)
-                ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
+                ws, handshake = self._new()
+                ws._run(
+                    accepting(ws, sock, address, handshake, *self._rest), self._handshake_timeout
+                )
                 return ws
             except (OSError, WebSocketError):
                 ws._finish()
             except MemoryError:
                 # There is no room for one more; that is no reason to serve nobody.
-                (ws._shut if ws else sock.close)()
+                (ws._close_socket if ws else sock.close)()
             except BaseException:
-                (ws._shut if ws else sock.close)()
+                (ws._close_socket if ws else sock.close)()
                 raise
 
     def close(self) -> None:

@@ -2,23 +2,24 @@
 
 import select
 
-from ._compat import READ, WRITE, const, ticks_diff, ticks_ms, wait
-from .errors import ConnectionClosed, Timeout, WebSocketError
-from .handshake import ClientHandshake
-from .protocol import NO_BUFFER, Protocol
-from .transport import Connection, milliseconds, new_extension, pieces
+from ._compat import const, ticks_diff, ticks_ms, wait
+from .core import (
+    ENDED,
+    IDLE,
+    MESSAGE,
+    READ,
+    WRITE,
+    Connection,
+    close_payload,
+    connecting,
+    milliseconds,
+)
+from .errors import ConnectionClosed, ProtocolError, Timeout, WebSocketError
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
-
-
-# As in protocol.py: a board cannot import a private constant.
-_CLOSING = const(2)
-_ENDED = const(4)
-_MESSAGE = const(1)
-_NOTHING = const(0)
 
 
 def connect(
@@ -29,6 +30,8 @@ def connect(
     ssl: "Any" = None,
     close_timeout: float = 10,
     compression: "str | int | None" = None,
+    max_header: int = 4096,
+    max_fields: int = 64,
     **limits: int,
 ) -> "WebSocket":
     """Open a connection to ``url``, ws:// or wss:// (RFC 6455 §4.1).
@@ -37,21 +40,21 @@ def connect(
     handshake. ``ssl`` is an ``SSLContext``; without one, a wss:// server's certificate is verified
     by the platform's defaults. ``compression`` offers permessage-deflate (RFC 7692): "deflate",
     or a number, 9 to 15, of window bits for what comes (``ImportError`` where
-    ``permessage_deflate.py`` was left out). ``limits`` go to ``Protocol``:
-    ``max_size`` in bytes and others.
+    ``compression.py`` was left out). ``max_header`` bounds the head of the server's answer in
+    bytes, ``max_fields`` its fields. ``limits`` are ``max_size`` in bytes and others of
+    ``Connection``.
 
     Raises ``ValueError`` or ``TypeError`` for arguments that make no request, a timeout of
     500000 s or more and an unknown limit among them; ``OSError`` (``Timeout`` is one) where no
     connection can be had, or it is reset before the handshake is done; ``HandshakeError`` where
     the server refuses, is no WebSocket server or ends it.
     """
-    handshake = ClientHandshake(url, headers, subprotocols, new_extension(compression))
-    protocol = Protocol(handshake, True, **limits)
-    ws = WebSocket(protocol, close_timeout)
+    ws = WebSocket(True, close_timeout, **limits)
+    steps = connecting(ws, url, headers, subprotocols, ssl, compression, max_header, max_fields)
     try:
-        ws._run(ws._connect(ssl), timeout)
+        ws._run(steps, timeout)
     except BaseException:
-        ws._shut()
+        ws._close_socket()
         raise
     return ws
 
@@ -63,8 +66,7 @@ class WebSocket(Connection):
     """
 
     _poller: "Any" = None
-    _polled = 0
-    _more = False  # the last read was full, so the next one need not wait
+    _polled = 0  # what it watches the socket for
 
     def send(self, message: "Any", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
@@ -72,30 +74,61 @@ class WebSocket(Connection):
         An iterable of these goes as one message in fragments, which may be larger than memory.
         Returns when all of it is handed to the network. Raises ``ConnectionClosed`` or
         ``ProtocolError`` if the connection is closed, ``TypeError`` or ``ValueError`` if it is no
-        message, ``MemoryError`` if there is no room for it.
+        message.
         """
-        data = self._payload(message, text)
-        if data is None:
-            self._send_pieces(message, text)
+        if self._busy:
+            self._flush()
+        kind = type(message)
+        if text is None and (kind is bytearray or kind is bytes):
+            self._byte0 = 0x82
         else:
-            self._protocol.send_message(self._opcode, data)
+            data = self._encode(message, text)
+            if data is None:
+                self._send_pieces(message, text)
+                return
+            message = data
+        self._out = message
         self._flush()
 
     def _send_pieces(self, message: "Any", text: "bool | None") -> None:
+        try:
+            pieces = iter(message)
+        except TypeError:
+            raise TypeError("a message is str, bytes-like or an iterable of these") from None
         first = True
         try:
-            for piece in pieces(message):
-                self._fragment(piece, text, first)
+            for piece in pieces:
+                data = self._encode(piece, text)
+                if data is None:
+                    raise TypeError("a piece of a message is str or bytes-like")
+                self._byte0 = self._byte0 & 0x7F if first else 0
                 first = False
+                self._out = data
                 self._flush()
-            if first:
-                self._fragment(b"", text, first)
-            self._protocol.send_message(0, b"")
+            self._byte0 = 0x80
+            if first:  # no piece at all: an empty message
+                self._encode(b"", text)
+            self._out = b""
+            self._flush()
         except BaseException:
             if not first:
                 # Half a message has gone, and nothing can take it back.
                 self.close(1011, "message not complete")
             raise
+
+    def _flush(self) -> None:
+        """Send what waits, to its end."""
+        try:
+            while next(self._sender):
+                self._wait(WRITE, -1)
+            return
+        except (OSError, StopIteration):
+            self._mute()
+        except BaseException as strike:
+            if not isinstance(strike, Exception):
+                self._interrupted()
+            raise
+        raise self._closed()
 
     def recv(self, timeout: "float | None" = None) -> "str | bytes":
         """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
@@ -104,14 +137,10 @@ class WebSocket(Connection):
         the connection is closed, ``ProtocolError`` if the peer broke a rule or struck a bound,
         ``ValueError`` for a timeout of 500000 s or more.
         """
-        self._protocol.receive_into(None)
-        self._receive(timeout)
-        try:
-            return self._take()
-        except MemoryError:
-            self._protocol.no_memory()
-            self._finish()
-            raise self._protocol.closed_error() from None
+        self._receive(timeout, self._receive_to(None))
+        message = self._data
+        self._data = None
+        return message
 
     def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
@@ -121,12 +150,10 @@ class WebSocket(Connection):
         bytearray nor memoryview. Otherwise as ``recv()``.
         """
         if buffer is None:
-            raise TypeError(NO_BUFFER)
-        self._protocol.receive_into(buffer)
-        self._receive(timeout)
-        n = self._protocol.stop
-        self._protocol.release()
-        return n
+            raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
+        self._receive(timeout, self._receive_to(buffer))
+        self._target = self._data = None
+        return self._stop
 
     def recv_streaming(self, buffer: "Any" = None) -> "Iterator[Any]":
         """Receive one message of any size piece by piece, in pieces of at most a buffer.
@@ -137,25 +164,33 @@ class WebSocket(Connection):
         piece to any size. Raises as ``recv()``, and for a wrong buffer ``TypeError``, or
         ``ValueError`` where it is too small.
         """
-        p = self._protocol
-        event = p.receive_into(bytearray(1024) if buffer is None else buffer, True)
+        step = self._receive_to(bytearray(1024) if buffer is None else buffer, True)
         while True:
-            if event == _NOTHING:
-                event = self._receive(None)
-            if p.stop or (buffer is None and event == _MESSAGE):
-                yield self._message() if buffer is None else memoryview(p.data)[: p.stop]
-            if event == _MESSAGE:
+            step = self._receive(None, step)
+            piece: Any = memoryview(self._data)[: self._stop]
+            if buffer is None:
+                piece = str(piece, "utf-8") if self.is_text else bytes(piece)
+            if len(piece) or (buffer is None and step == MESSAGE):
+                yield piece
+            if step == MESSAGE:
                 break
-            p.next_piece()
-            event = _NOTHING
-        p.release()
+            step = 0
+        self._target = self._data = None
+        self._piecewise = False
 
     def ping(self, data: "Any" = b"") -> None:
         """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving.
 
         ``ValueError`` for more bytes. Otherwise raises as ``send()``.
         """
-        self._protocol.ping(data)
+        if isinstance(data, str):
+            raise TypeError("a ping carries bytes")
+        if len(data) > 125:
+            raise ValueError("a ping carries at most 125 bytes")
+        if self._busy:
+            self._flush()
+        self._byte0 = 0x89
+        self._out = data
         self._flush()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -165,15 +200,17 @@ class WebSocket(Connection):
         ``ValueError`` for a code that may not be sent, or a reason over 123 bytes, ``TypeError``
         for a code that is no int, or a reason that is no str.
         """
-        self._protocol.close(code, reason)
+        payload = close_payload(code, reason)
         try:
-            if self._protocol.state == _CLOSING:
-                self._run(self._await_close(), self.close_timeout)
+            if not self._closing and self._sock is not None:
+                self._run(self._close(payload), self.close_timeout)
             self._finish()
-        except OSError:
-            pass  # the peer is gone, which ends it as well
+        except (OSError, WebSocketError, MemoryError, ValueError):
+            # The peer is gone, which ends it as well. (MicroPython gives a ValueError where an
+            # interrupt has left a generator as if it still ran.)
+            pass
         finally:
-            self._shut()
+            self._close_socket()
 
     def __iter__(self) -> "WebSocket":
         return self
@@ -189,63 +226,53 @@ class WebSocket(Connection):
     def __enter__(self) -> "WebSocket":
         return self
 
-    def __exit__(self, *exc: "Any") -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
-    # Waiting
+    # Waiting. No frame of these may have over 11 words: MicroPython would put it on the heap.
 
-    def _receive(self, timeout: "float | None") -> int:
-        """Read up to a message or a piece; raises where the connection ends."""
-        p = self._protocol
+    def _receive(self, timeout: "float | None", step: int) -> int:
+        """Go on to a message or a piece; raises where the connection ends."""
         start: Any = 0
-        if timeout is not None:
-            milliseconds(timeout)  # a wrong one
-            start = ticks_ms()
-        while True:
-            event = p.parse()
-            if p.tx_end:
-                try:
-                    self._write()  # a peer that takes no answers may still speak
-                except WebSocketError:
-                    pass  # what the peer sent before it left is still to be read
-            if event != _NOTHING:
-                if event == _ENDED:
-                    self._finish()
-                    raise p.closed_error()
-                return event
-            try:
-                if not self._more:
-                    self._wait_to_read(timeout, start)
-                n = self._sock.readinto(p.get_buffer(), p.read_size)
-            except Timeout:
-                raise
-            except OSError:
-                n = 0  # a reset ends the stream as well
-            self._more = n == p.read_size
-            if n is not None:
-                p.buffer_updated(n)
+        try:
+            if timeout is not None:
+                milliseconds(timeout)  # a wrong one
+                start = ticks_ms()
+            while step <= WRITE:
+                step = next(self._receiver)
+                if step <= READ:
+                    self._await(step, timeout, start)
+        except Exception:
+            raise
+        except BaseException:
+            self._interrupted()
+            raise
+        if step == ENDED:
+            self._finish()
+            raise self._closed()
+        return step
 
-    def _wait_to_read(self, timeout: "float | None", start: "Any") -> None:
-        """Wait for bytes, at most ``timeout`` seconds from the time ``start`` on.
-
-        Where an answer waits to be sent, this ends when it can be, too.
-        """
-        p = self._protocol
-        now = ticks_ms()
+    def _await(self, step: int, timeout: "float | None", start: "Any") -> None:
+        """Wait for bytes; where a message is late for it, the connection ends."""
+        if self._busy:
+            self._push()  # a peer that takes no answers may still speak
+        if step == IDLE:
+            self._late = 0
+        elif 0 <= self._patience < self._late:
+            self._receiver.throw(ProtocolError(1008, "message takes too long"))
+            return
         left = -1
         if timeout is not None:
-            left = milliseconds(timeout) - ticks_diff(now, start)
+            left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
+        now = ticks_ms()
         ready = timeout is None or left >= 0
         if ready:
-            ready = self._wait(READ | WRITE if p.tx_end else READ, left)
-            p.waited(ticks_diff(ticks_ms(), now))
+            ready = self._wait(READ | WRITE if self._busy else READ, left)
+        if step:
+            self._late += ticks_diff(ticks_ms(), now)
         if not ready:
-            p.receive_into(None)  # the caller's buffer is let go
+            self._receive_to(None)  # the caller's buffer is let go
             raise Timeout("timed out")
-
-    def _flush(self) -> None:
-        while not self._write():
-            self._wait(WRITE, -1)
 
     def _wait(self, direction: int, ms: int) -> bool:
         """Whether the socket is ready within ``ms`` (-1: no limit)."""
@@ -254,15 +281,18 @@ class WebSocket(Connection):
                 self._poller = select.poll()
             self._poller.register(self._sock, direction)
             self._polled = direction
-        return wait(self._poller, self._sock, ms)
+        events = wait(self._poller, self._sock, ms)
+        if events > 7:
+            self._hung_up = True
+        return events > 0
 
-    def _run(
-        self, steps: "Iterator[int]", timeout: "float | None", idle: "float | None" = None
-    ) -> None:
-        """Go through ``steps`` within ``timeout`` seconds, and within ``idle`` for each wait."""
+    def _run(self, steps: "Iterator[int]", timeout: "float | None", idle: int = -1) -> None:
+        """Go through ``steps`` within ``timeout`` seconds, and ``idle`` ms for each wait to read."""
         start = ticks_ms()
         left = -1
-        for direction in steps:
+        for step in steps:
+            if step > WRITE:
+                return
             if timeout is not None:
                 left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
                 if left <= 0:
@@ -270,21 +300,18 @@ class WebSocket(Connection):
             # While connecting, the socket may be another one each time.
             self._polled = 0
             self._poller = None
-            if not self._wait(direction, left if idle is None else min(left, milliseconds(idle))):
+            if not self._wait(
+                step or READ, left if idle < 0 or step == WRITE else min(left, idle)
+            ):
                 raise Timeout("timed out")
 
     def _finish(self) -> None:
-        """The last bytes out, and the end of TCP, once the protocol is closed."""
+        """The last bytes out, and the end of TCP."""
         if self._sock is None:
             return
         try:
-            self._run(self._last_bytes(), self.close_timeout)
-            self._run(self._linger(), self.close_timeout, self._linger_idle())
-        except OSError:
+            self._run(self._receiver, self.close_timeout, -1 if self._awaits_end() else 250)
+        except (OSError, WebSocketError, MemoryError):
             pass  # it took too long, or the peer has gone: either way it is over
         finally:
-            self._shut()
-
-    def _shut(self) -> None:
-        self._protocol.abort()
-        self._close_socket()
+            self._close_socket()

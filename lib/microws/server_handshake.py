@@ -1,13 +1,32 @@
-"""The server's side of the opening handshake, bytes in and bytes out (RFC 6455 §4.2)."""
+"""The server's side of the opening handshake (RFC 6455 §4.2), from a socket to an open connection,
+or to the answer that refuses it.
+"""
 
-from ._compat import const
+import socket
+
+from ._compat import adapt, const, peer_name, tls_steps
+from .core import Connection
 from .errors import HandshakeError
-from .handshake import accept_key, build_head, has_token, is_token, is_visible, parse_head, tokens
+from .handshake import (
+    accept_key,
+    build_head,
+    has_token,
+    is_token,
+    is_visible,
+    new_extension,
+    nodelay,
+    parse_head,
+    read_head,
+    tokens,
+    write_all,
+)
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
+
+    from .core import Steps
 
 _BASE64 = const(b"0123456789+/")  # beside letters
 _REASONS = {
@@ -48,7 +67,7 @@ class Request:
 
 
 class ServerHandshake:
-    """The server's side (§4.2); ``subprotocols`` in the order of this side's preference.
+    """The server's side, for one connection; ``subprotocols`` in the order of preference.
 
     ``process_request(request)`` may answer with plain HTTP instead: it gives ``(status, headers,
     body)``, the body as bytes or as an iterable of bytes, or None to go on. ``is_full(handshake)``
@@ -58,18 +77,18 @@ class ServerHandshake:
     remote_address = ""
     path = "/"
     subprotocol: "str | None" = None
-    extension: "Any" = None
+    agreed = False  # on the extension
     _answer: "Any" = None
 
     def __init__(
         self,
-        subprotocols: "Iterable[str]" = (),
-        extension: "Any" = None,
+        subprotocols: "tuple[str, ...]" = (),
+        compression: "str | int | None" = None,
         process_request: "Callable[[Request], Any] | None" = None,
         is_full: "Callable[[ServerHandshake], bool] | None" = None,
     ) -> None:
-        self._supported = tuple(subprotocols)
-        self._extension = extension
+        self._supported = subprotocols
+        self.extension = new_extension(compression)
         self._process_request = process_request
         self._is_full = is_full
 
@@ -135,9 +154,9 @@ class ServerHandshake:
                 lines.append("Sec-WebSocket-Protocol: " + name)
                 break
         offers = headers.get("sec-websocket-extensions")
-        chosen = self._extension and offers and self._extension.choose(offers)
+        chosen = self.extension and offers and self.extension.choose(offers)
         if chosen:
-            self.extension = self._extension
+            self.agreed = True
             lines.append("Sec-WebSocket-Extensions: " + chosen)
         return build_head(lines)
 
@@ -156,3 +175,72 @@ class ServerHandshake:
             lines.append("Content-Length: %d" % len(body))
             body = (body,)
         return build_head(lines), body
+
+
+def listening_socket(host: str, port: int) -> "Any":
+    """A non-blocking socket that listens; ``OSError`` where the address cannot be had.
+
+    ``ValueError`` for a port that none has.
+    """
+    if not 0 <= port <= 65535:
+        raise ValueError("port must be 0 to 65535")
+    address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address[-1])
+        sock.listen(4)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def accepting(
+    ws: Connection,
+    sock: "Any",
+    address: "Any",
+    handshake: ServerHandshake,
+    ssl: "Any",
+    max_header: int,
+    max_fields: int,
+) -> "Steps":
+    """The steps to an open connection. Who is refused is told why: then ``HandshakeError``."""
+    ws._sock = sock
+    ws.remote_address = handshake.remote_address = peer_name(address)
+    sock.setblocking(False)
+    nodelay(sock)
+    if ssl:
+        ws._plain = sock
+        sock = ssl.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+    ws._sock = adapt(sock)
+    if ssl:
+        yield from tls_steps(sock)
+    try:
+        try:
+            head = yield from read_head(ws, max_header, max_fields, 431)
+            answer = handshake.respond(head)
+        except MemoryError:
+            raise HandshakeError("out of memory", 503) from None
+        finally:
+            ws.path = handshake.path
+    except HandshakeError as error:
+        yield from refusing(ws, handshake, error)
+        raise
+    head = None
+    yield from write_all(ws, answer)
+    ws.subprotocol = handshake.subprotocol
+    if handshake.agreed:
+        handshake.extension.begin(ws)
+
+
+def refusing(ws: Connection, handshake: ServerHandshake, error: HandshakeError) -> "Steps":
+    """The steps to a response that says no; nothing is said to who has left already."""
+    if error.status:
+        head, body = handshake.refuse(error)
+        ws._receiver = iter(())  # type: ignore[assignment]
+        yield from write_all(ws, head)
+        for chunk in body:
+            yield from write_all(ws, chunk)
+        ws._receiver = ws._drain()

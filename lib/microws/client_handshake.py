@@ -1,0 +1,154 @@
+"""The client's side of the opening handshake (RFC 6455 §4.1), from a URL to an open connection."""
+
+import socket
+from binascii import b2a_base64
+from errno import EINPROGRESS
+from os import urandom
+
+from ._compat import adapt, client_context, connected, const, tls_steps
+from .core import WRITE, Connection
+from .errors import HandshakeError
+from .handshake import (
+    accept_key,
+    build_head,
+    has_token,
+    is_token,
+    new_extension,
+    nodelay,
+    parse_head,
+    read_head,
+    write_all,
+)
+from .url import parse_url
+
+TYPE_CHECKING = const(0)  # folded away on a board
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from .core import Steps
+
+
+def basic(data: bytes) -> str:
+    """The value of Authorization (RFC 7617) for ``b"name:password"``."""
+    return "Basic " + str(b2a_base64(data), "ascii").strip()
+
+
+def connecting(
+    ws: Connection,
+    url: str,
+    headers: "Iterable[tuple[str, str]]",
+    subprotocols: "Iterable[str]",
+    ssl: "Any",
+    compression: "str | int | None",
+    max_header: int,
+    max_fields: int,
+    resolve: "Callable[..., Any] | None" = None,
+) -> "Steps":
+    """The steps to an open connection; the arguments are those of ``microws.connect()``.
+
+    ``resolve`` is called as ``socket.getaddrinfo()`` is, and in its place.
+    """
+    ws._secure, host, port, ws.path, user = parse_url(url)
+    if isinstance(subprotocols, str):
+        raise ValueError("subprotocols must be a list of names")
+    offered = tuple(subprotocols)
+    extension = new_extension(compression)
+    key = str(b2a_base64(urandom(16)), "ascii").strip()
+    name = "[" + host + "]" if ":" in host else host
+    if port != (443 if ws._secure else 80):
+        name = "%s:%d" % (name, port)
+    # One constant takes less memory than one for each line.
+    lines = [
+        "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13" % (ws.path, name, key)
+    ]
+    if user:
+        lines.append("Authorization: " + basic(user))
+    if offered:
+        lines.append("Sec-WebSocket-Protocol: " + ", ".join(offered))
+    for name in offered:
+        if not is_token(name):
+            raise ValueError("subprotocol must be a token: " + repr(name))
+    if extension:
+        lines.append("Sec-WebSocket-Extensions: " + extension.offer())
+    for name, value in headers:
+        lines.append(": ".join((name, value)))
+        if not is_token(name) or [c for c in value.encode() if c < 32 and c != 9]:
+            raise ValueError("malformed header " + repr(name))
+    request = build_head(lines)
+    error: Exception = OSError("the name has no address")
+    for address in (resolve or socket.getaddrinfo)(host, port, 0, socket.SOCK_STREAM):
+        try:
+            yield from _reach(ws, address, host, ssl)
+            yield from write_all(ws, request)
+            break
+        except (OSError, ValueError) as failure:
+            ws._drop_socket()
+            # MicroPython tells of a certificate that it refuses with a ValueError.
+            error = failure if isinstance(failure, OSError) else OSError(str(failure))
+    else:
+        raise error
+    ws.remote_address = "%s:%d" % (host, port)
+    head = yield from read_head(ws, max_header, max_fields, 0)
+    ws.subprotocol, agreed = _check(head, key, offered, extension)
+    if agreed:
+        extension.begin(ws)
+
+
+def _reach(ws: Connection, address: "Any", host: str, ssl: "Any") -> "Steps":
+    sock: Any = socket.socket(address[0], socket.SOCK_STREAM)
+    ws._sock = adapt(sock)
+    sock.setblocking(False)
+    nodelay(sock)
+    try:
+        sock.connect(address[-1])
+    except OSError as busy:
+        if busy.errno != EINPROGRESS:
+            raise
+    yield WRITE
+    connected(sock)
+    if ws._secure:
+        ws._plain = sock
+        sock = (ssl or client_context()).wrap_socket(
+            sock, server_hostname=host, do_handshake_on_connect=False
+        )
+        ws._sock = adapt(sock)
+        yield from tls_steps(sock)
+
+
+def _check(
+    head: "Any", key: str, offered: "tuple[str, ...]", extension: "Any"
+) -> "tuple[str | None, bool]":
+    """The subprotocol of a response that is right, and whether the extension was agreed on."""
+    try:
+        line, headers = parse_head(head)
+    except ValueError as error:
+        raise HandshakeError("response: %s" % error) from None
+    version, _, rest = line.partition(" ")
+    code, _, phrase = rest.partition(" ")
+    minor = version[7:]
+    spoken = version.startswith("HTTP/1.") and len(minor) == 1 and minor.isdigit()
+    if not spoken or len(code) != 3 or not code.isdigit():
+        raise HandshakeError("the peer does not speak HTTP/1.1")
+    status = int(code)
+    if status != 101:
+        raise HandshakeError("the server answered %d %s" % (status, phrase), status)
+    if int(minor) < 1:
+        raise HandshakeError("the server speaks HTTP/1.0", status)
+    subprotocol = headers.get("sec-websocket-protocol")
+    chosen = headers.get("sec-websocket-extensions")
+    wrong = ""
+    if headers.get("upgrade", "").lower() != "websocket":
+        wrong = "Upgrade"
+    elif not has_token(headers.get("connection", ""), "upgrade"):
+        wrong = "Connection"
+    elif headers.get("sec-websocket-accept") != accept_key(key):
+        wrong = "Sec-WebSocket-Accept"
+    elif chosen and not (extension and extension.accepted(chosen)):
+        wrong = "Sec-WebSocket-Extensions"
+    elif subprotocol is not None and subprotocol not in offered:
+        wrong = "Sec-WebSocket-Protocol"
+    if wrong:
+        raise HandshakeError("wrong %s in the response" % wrong, status)
+    return subprotocol, bool(chosen)
