@@ -31,8 +31,8 @@ __all__ = (
 def __getattr__(name: str) -> object:
     # What a program does not use takes none of its memory. Modules are looked for here as well:
     # MicroPython does not go on to import one after an AttributeError.
-    home = {"connect": "blocking", "WebSocket": "blocking", "listen": "listener", "Listener": "listener"}
-    path = "microws." + home.get(name, name)
+    home = "listener" if name in ("listen", "Listener") else "blocking"
+    path = "microws." + (home if name in __all__ else name)
     try:
         __import__(path)
     except ImportError as error:
@@ -40,4 +40,4 @@ def __getattr__(name: str) -> object:
             raise  # the board lacks a module that this one needs
         raise AttributeError(name)
     module = sys.modules[path]
-    return getattr(module, name) if name in home else module
+    return getattr(module, name) if name in __all__ else module

@@ -80,7 +80,7 @@ def tls_steps(sock: "Any") -> "Any":
 
 
 def wait(poller: "Any", sock: "Any", ms: int) -> int:
-    for _, events in pending(sock) and ((0, 1),) or poller.poll(ms):
+    for _, events in ((0, 1),) if pending(sock) else poller.poll(ms):
         return events
     return 0
 

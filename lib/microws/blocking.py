@@ -287,7 +287,7 @@ class WebSocket(Connection):
         return events > 0
 
     def _run(self, steps: "Iterator[int]", timeout: "float | None", idle: int = -1) -> None:
-        """Go through ``steps`` within ``timeout`` seconds, and ``idle`` ms for each wait to read."""
+        """Go through ``steps`` within ``timeout`` seconds, and ``idle`` ms for each read."""
         start = ticks_ms()
         left = -1
         for step in steps:

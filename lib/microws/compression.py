@@ -65,9 +65,7 @@ else:
     CAN_COMPRESS = True
 
     class _inflater:
-        def __init__(
-            self, packed: "Any", window_bits: int, history: "Any", filling: int
-        ) -> None:
+        def __init__(self, packed: "Any", window_bits: int, history: "Any", filling: int) -> None:
             self._stream = zlib.decompressobj(-window_bits, bytes(history))
             self._rest = bytes(packed) + _TAIL
 

@@ -17,8 +17,8 @@ A front resumes them with ``next()``, and waits. The rules that they keep:
 4. What came before the end is given before the end. A failed write stops the sender alone.
 5. A call that gives up half-way (Timeout, a cancelled task) takes nothing along: the message goes
    on, in memory of the connection's own, to whoever asks next.
-6. An interrupt (Ctrl-C) may strike anywhere. The generator that it strikes is over, and with it the
-   connection: 1006. A Close still goes out if the sender was not struck.
+6. An interrupt (Ctrl-C) may strike anywhere. The generator that it strikes is over, and with it
+   the connection: 1006. A Close still goes out if the sender was not struck.
 7. A frame that has begun is sent to its end, or nothing is sent any more.
 """
 
@@ -173,10 +173,10 @@ class Connection:
     - ``pongs``: how many have come.
 
     ``close_timeout`` in seconds bounds the closing handshake. ``max_size`` bounds a message in
-    bytes (then 1009), ``max_fragments`` its frames (1008), ``message_timeout`` in seconds (None: no
-    limit) the time in which a message, or a piece of it, that has begun keeps the receiver waiting
-    (1008). ``read_size`` is the size of the read buffer, at least 131, ``write_size`` that to which
-    the transmit buffer may grow.
+    bytes (then 1009), ``max_fragments`` its frames (1008), ``message_timeout`` in seconds (None:
+    no limit) the time in which a message, or a piece of it, that has begun keeps the receiver
+    waiting (1008). ``read_size`` is the size of the read buffer, at least 131, ``write_size`` that
+    to which the transmit buffer may grow.
     """
 
     # What most connections never change takes no room in them.
@@ -255,7 +255,9 @@ class Connection:
         mask = 0 if self._client else 0x80
         key = bytearray(4) if mask else ZERO
         # Of the message in progress: where it goes to, and what there is of it
-        target = data = to = None
+        target: Any = None
+        data: Any = None
+        to: Any = None
         piecewise = partial = skip = packed = give = False
         left = -1  # bytes to come of a frame's payload, -1 between frames
         got = 0  # bytes that were read straight to their destination
@@ -271,7 +273,11 @@ class Connection:
                             byte0 = rx[lo]
                             length = rx[lo + 1]
                             op = byte0 & 15
-                            if partial or length & 0x80 != mask or (byte0 != 0x82 and byte0 != 0x81):
+                            if (
+                                partial
+                                or length & 0x80 != mask
+                                or (byte0 != 0x82 and byte0 != 0x81)
+                            ):
                                 if byte0 & 0x40 and 0 < op < 3 and self._deflate:
                                     packed = not partial  # RFC 7692 §6
                                     byte0 ^= 0x40
@@ -405,9 +411,7 @@ class Connection:
                     else:
                         skip = True
                 # More is to be read.
-                direct = (
-                    left >= room and not skip and (at == 0 or target is None or left >= _VIEW)
-                )
+                direct = left >= room and not skip and (at == 0 or target is None or left >= _VIEW)
                 n = want if left < 0 else room
                 to = view
                 if direct:
@@ -491,15 +495,16 @@ class Connection:
             error = ProtocolError(1009, "no memory for the message")
         elif not isinstance(error, WebSocketError):
             error = ConnectionClosed(1006, "")
-        broken = isinstance(error, ProtocolError)
-        code = error.code
+        closed: Any = error
+        broken = isinstance(closed, ProtocolError)
+        code = closed.code
         if self._error is None:
-            self._error = error
+            self._error = closed
         self.close_code = 1006 if broken else code
-        self.close_reason = "" if broken else error.reason
+        self.close_reason = "" if broken else closed.reason
         answer = None
         if not self._closing and code != 1006:
-            answer = b"" if code == 1005 else close_payload(code, error.reason if broken else "")
+            answer = b"" if code == 1005 else close_payload(code, closed.reason if broken else "")
         self._closing = True
         yield ENDED
         if answer is not None:
@@ -567,16 +572,16 @@ class Connection:
         return new
 
     def _receive_to(self, target: "Any", piecewise: bool = False) -> int:
-        """Choose where the next message goes: ``target``, or an object of its own where it is None.
+        """Choose where the next message goes: ``target``, or, where it is None, to an object.
 
         What has come of a message goes along: piecewise, where ``target`` is of four bytes at
-        least, as a piece. A message that was begun piecewise and is not wanted any more is skipped.
-        Gives what the receiver yields then, or 0. ``TypeError`` or ``ValueError`` for a buffer that
-        is none.
+        least, as a piece. A message that was begun piecewise and is not wanted any more is
+        skipped. Gives what the receiver yields then, or 0. ``TypeError`` or ``ValueError`` for a
+        buffer that is none.
         """
         if target is not None and not isinstance(target, _BUFFERS):
             raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
-        if piecewise and len(target) < 4:
+        if piecewise and target is not None and len(target) < 4:
             raise ValueError("a buffer for pieces must have at least 4 bytes")
         same = target is self._target and not piecewise and not self._piecewise
         self._target = target
@@ -728,7 +733,7 @@ def connecting(ws: Connection, *arguments: "Any") -> "Steps":
     """The steps to an open connection: ``client_handshake.connecting()``.
 
     On a board the modules that these take leave memory once it is open. A program that connects a
-    second time will do so again: from then on they stay. They also stay if it imported them itself.
+    second time will do so again: from then on they stay. Those that it imported itself stay, too.
     """
     global _kept
     before = None if _kept else set(sys.modules)

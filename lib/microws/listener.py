@@ -36,7 +36,9 @@ def listen(
     subprotocols = tuple(subprotocols)
 
     def new() -> "tuple[WebSocket, ServerHandshake]":
-        return WebSocket(False, close_timeout, **limits), ServerHandshake(subprotocols, compression)
+        return WebSocket(False, close_timeout, **limits), ServerHandshake(
+            subprotocols, compression
+        )
 
     # A wrong argument is told at once, not when a client comes.
     new()

@@ -529,20 +529,7 @@ def test_close_while_a_message_is_left_half_way(network, side):
     ws = make()
     stream = ws.recv_streaming(bytearray(8))
     assert bytes(next(stream)) == BIG[:8]
-    # Not a wait that the mock could notice: it would go round without a read.
-    rounds = itertools.count()
-    parse = ws._protocol.parse
-
-    def counted():
-        if next(rounds) > 5000:
-            raise Hang
-        return parse()
-
-    ws._protocol.parse = counted
-    try:
-        ws.close()
-    except Hang:
-        pytest.fail("close() goes round for ever")
+    ws.close()
     assert sock.closed
 
 
