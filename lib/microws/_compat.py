@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 if MICROPYTHON:
-    from time import ticks_diff, ticks_ms
+    from select import poll as new_poller
+    from time import ticks_add, ticks_diff, ticks_ms
 
     def adapt(sock: "Any") -> "Any":
         return sock
@@ -31,12 +32,6 @@ if MICROPYTHON:
         import tls
 
         return tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-
-    def wait(poller: "Any", sock: "Any", ms: int) -> int:
-        """What came within ``ms`` (-1: no limit) of what ``poller`` watches; 0 for nothing."""
-        for _, events in poller.ipoll(ms):
-            return events
-        return 0
 
     def peer_name(address: "Any") -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""
@@ -65,9 +60,10 @@ else:
         client_context,
         connected,
         local_port,
+        new_poller,
         peer_name,
+        ticks_add,
         ticks_diff,
         ticks_ms,
         tls_steps,
-        wait,
     )

@@ -19,6 +19,10 @@ def ticks_ms() -> int:
     return int(time.monotonic() * 1000)
 
 
+def ticks_add(ticks: int, ms: int) -> int:
+    return ticks + ms
+
+
 def ticks_diff(end: int, start: int) -> int:
     return end - start
 
@@ -79,10 +83,18 @@ def tls_steps(sock: "Any") -> "Any":
             yield select.POLLOUT
 
 
-def wait(poller: "Any", sock: "Any", ms: int) -> int:
-    for _, events in ((0, 1),) if pending(sock) else poller.poll(ms):
-        return events
-    return 0
+class new_poller:
+    """``select.poll()`` of MicroPython, for one socket."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+
+    def register(self, sock: "Any", events: int) -> None:
+        self._sock = sock
+        self._poll.register(sock, events)
+
+    def ipoll(self, ms: int) -> "Any":
+        return ((self._sock, select.POLLIN),) if pending(self._sock) else self._poll.poll(ms)
 
 
 def pending(sock: "Any") -> bool:

@@ -1,12 +1,11 @@
 """WebSocket over a socket, for a program that does one thing at a time."""
 
-import select
-
-from ._compat import const, ticks_diff, ticks_ms, wait
+from ._compat import const, new_poller, ticks_add, ticks_diff, ticks_ms
 from .core import (
-    ENDED,
     IDLE,
     MESSAGE,
+    OVER,
+    PIECE,
     READ,
     WRITE,
     Connection,
@@ -15,11 +14,14 @@ from .core import (
     milliseconds,
 )
 from .errors import ConnectionClosed, ProtocolError, Timeout, WebSocketError
+from .loops import encode
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
+
+_LATE = const(8)  # beside what the receiver yields: the time of a call is over
 
 
 def connect(
@@ -76,10 +78,13 @@ class WebSocket(Connection):
         ``ProtocolError`` if the connection is closed, ``TypeError`` or ``ValueError`` if it is no
         message.
         """
-        if self._busy:
-            self._flush()
+        if self._busy or self._receiver is OVER:
+            self._settle()
         kind = type(message)
-        if text is None and (kind is bytearray or kind is bytes):
+        if text is None and kind is str:
+            message = encode(message)
+            self._byte0 = 0x81
+        elif text is None and (kind is bytes or kind is bytearray):
             self._byte0 = 0x82
         else:
             data = self._encode(message, text)
@@ -116,6 +121,12 @@ class WebSocket(Connection):
                 self.close(1011, "message not complete")
             raise
 
+    def _settle(self) -> None:
+        """Before a frame goes out: the rest of the one before, if this can go on at all."""
+        if self._receiver is OVER:
+            self._interrupted()
+        self._flush()
+
     def _flush(self) -> None:
         """Send what waits, to its end."""
         try:
@@ -124,9 +135,10 @@ class WebSocket(Connection):
             return
         except (OSError, StopIteration):
             self._mute()
-        except BaseException as strike:
-            if not isinstance(strike, Exception):
-                self._interrupted()
+        except Exception:
+            raise
+        except BaseException:
+            self._interrupted()
             raise
         raise self._closed()
 
@@ -137,7 +149,7 @@ class WebSocket(Connection):
         the connection is closed, ``ProtocolError`` if the peer broke a rule or struck a bound,
         ``ValueError`` for a timeout of 500000 s or more.
         """
-        self._receive(timeout, self._receive_to(None))
+        self._receive(None, timeout)
         message = self._data
         self._data = None
         return message
@@ -151,8 +163,7 @@ class WebSocket(Connection):
         """
         if buffer is None:
             raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
-        self._receive(timeout, self._receive_to(buffer))
-        self._target = self._data = None
+        self._receive(buffer, timeout)
         return self._stop
 
     def recv_streaming(self, buffer: "Any" = None) -> "Iterator[Any]":
@@ -164,17 +175,15 @@ class WebSocket(Connection):
         piece to any size. Raises as ``recv()``, and for a wrong buffer ``TypeError``, or
         ``ValueError`` where it is too small.
         """
-        step = self._receive_to(bytearray(1024) if buffer is None else buffer, True)
-        while True:
-            step = self._receive(None, step)
+        target = bytearray(1024) if buffer is None else buffer
+        step = 0
+        while step != MESSAGE:
+            step = self._receive(target, None, True)
             piece: Any = memoryview(self._data)[: self._stop]
             if buffer is None:
                 piece = str(piece, "utf-8") if self.is_text else bytes(piece)
             if len(piece) or (buffer is None and step == MESSAGE):
                 yield piece
-            if step == MESSAGE:
-                break
-            step = 0
         self._target = self._data = None
         self._piecewise = False
 
@@ -187,8 +196,8 @@ class WebSocket(Connection):
             raise TypeError("a ping carries bytes")
         if len(data) > 125:
             raise ValueError("a ping carries at most 125 bytes")
-        if self._busy:
-            self._flush()
+        if self._busy or self._receiver is OVER:
+            self._settle()
         self._byte0 = 0x89
         self._out = data
         self._flush()
@@ -201,6 +210,8 @@ class WebSocket(Connection):
         for a code that is no int, or a reason that is no str.
         """
         payload = close_payload(code, reason)
+        if self._receiver is OVER:
+            self._interrupted()
         try:
             if not self._closing and self._sock is not None:
                 self._run(self._close(payload), self.close_timeout)
@@ -229,62 +240,65 @@ class WebSocket(Connection):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    # Waiting. No frame of these may have over 11 words: MicroPython would put it on the heap.
+    # Waiting. MicroPython puts a frame of over 11 words on the heap (a try takes three), so none
+    # of what a message takes has that many.
 
-    def _receive(self, timeout: "float | None", step: int) -> int:
-        """Go on to a message or a piece; raises where the connection ends."""
-        start: Any = 0
-        try:
-            if timeout is not None:
-                milliseconds(timeout)  # a wrong one
-                start = ticks_ms()
-            while step <= WRITE:
-                step = next(self._receiver)
-                if step <= READ:
-                    self._await(step, timeout, start)
-        except Exception:
-            raise
-        except BaseException:
-            self._interrupted()
-            raise
-        if step == ENDED:
+    def _receive(self, target: "Any", timeout: "Any", piecewise: bool = False) -> int:
+        """Go on to a message or a piece, which goes to ``target``; raises where it ends."""
+        if timeout is not None:
+            timeout = ticks_add(ticks_ms(), milliseconds(timeout))  # when it is over
+        step = 0
+        if target is not self._target or piecewise or self._piecewise:
+            step = self._receive_to(target, piecewise)
+        receiver = self._receiver
+        self._receiver = OVER  # as it stays where an interrupt strikes from here on
+        while step <= WRITE:
+            step = next(receiver)
+            if step and step <= READ and 0 <= self._patience < self._late:
+                step = receiver.throw(ProtocolError(1008, "message takes too long"))
+            elif step <= READ:
+                step = self._await(step, timeout)
+        if receiver is not OVER:
+            self._receiver = receiver
+            if step <= PIECE:
+                return step
+            if step == _LATE:
+                self._receive_to(None)  # the caller's buffer is let go
+                raise Timeout("timed out")
             self._finish()
-            raise self._closed()
-        return step
+        else:
+            self._interrupted()
+        raise self._closed()
 
-    def _await(self, step: int, timeout: "float | None", start: "Any") -> None:
-        """Wait for bytes; where a message is late for it, the connection ends."""
+    def _await(self, step: int, deadline: "Any") -> int:
+        """Wait for bytes, as ``step`` says; gives it back, or _LATE after the ``deadline``."""
         if self._busy:
             self._push()  # a peer that takes no answers may still speak
         if step == IDLE:
             self._late = 0
-        elif 0 <= self._patience < self._late:
-            self._receiver.throw(ProtocolError(1008, "message takes too long"))
-            return
+        start = ticks_ms()
         left = -1
-        if timeout is not None:
-            left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
-        now = ticks_ms()
-        ready = timeout is None or left >= 0
-        if ready:
-            ready = self._wait(READ | WRITE if self._busy else READ, left)
+        if deadline is not None:
+            left = ticks_diff(deadline, start)
+            if left < 0:
+                return _LATE
+        ready = self._wait(READ | WRITE if self._busy else READ, left)
         if step:
-            self._late += ticks_diff(ticks_ms(), now)
-        if not ready:
-            self._receive_to(None)  # the caller's buffer is let go
-            raise Timeout("timed out")
+            self._late += ticks_diff(ticks_ms(), start)
+        return step if ready else _LATE
 
     def _wait(self, direction: int, ms: int) -> bool:
         """Whether the socket is ready within ``ms`` (-1: no limit)."""
         if self._polled != direction:
             if self._poller is None:
-                self._poller = select.poll()
+                self._poller = new_poller()
             self._poller.register(self._sock, direction)
             self._polled = direction
-        events = wait(self._poller, self._sock, ms)
-        if events > 7:
-            self._hung_up = True
-        return events > 0
+        for _, events in self._poller.ipoll(ms):
+            if events > 7:
+                self._hung_up = True
+            return True
+        return False
 
     def _run(self, steps: "Iterator[int]", timeout: "float | None", idle: int = -1) -> None:
         """Go through ``steps`` within ``timeout`` seconds, and ``idle`` ms for each read."""

@@ -56,7 +56,7 @@ def _over() -> "Steps":
         yield ENDED
 
 
-_OVER = _over()  # a receiver at its end
+OVER = _over()  # a receiver at its end
 
 
 # Frame headers (§5.2) and close codes (§7.4)
@@ -189,15 +189,11 @@ class Connection:
     pongs = 0
     remote_address = ""
     subprotocol: "str | None" = None
-    _closing = False  # a Close has gone, or is about to
     _deflate: "Any" = None  # permessage-deflate, where it was agreed on
     _error: "WebSocketError | None" = None
-    _hung_up = False  # poll() told of an error or the end: reads go byte by byte, see there
-    _late = 0  # milliseconds in which the message in progress was waited for
     _patience = 60000
     _plain: "Any" = None  # the socket under TLS
-    _pong: "bytes | None" = None  # the newest that waits
-    _receiver = _OVER
+    _receiver = OVER
     _secure = False
     _sender = _NO_STEPS
     _spare = _NO_STEPS  # after an interrupt: the sender, for a Close alone
@@ -228,16 +224,22 @@ class Connection:
         self._client = client
         self._rx: Any = bytearray(_START + read_size)
         self._sock: Any = None
+        # What is read for each message is the connection's own: MicroPython finds what stands in
+        # a class, or in the class above it, only after it has looked in vain here.
+        self._closing = False  # a Close has gone, or is about to
         # Receiving
         self._target: Any = None  # the caller's buffer for the next message, None for an object
         self._piecewise = False  # the message comes in pieces, each in that buffer
         self._begun = False  # a message is in progress
         self._data: Any = None  # the message, or the buffer that holds it or a piece ...
         self._stop = 0  # ... up to here
+        self._late = 0  # milliseconds in which the message in progress was waited for
+        self._hung_up = False  # poll() told of an error or the end: reads go byte by byte
         # Sending
         self._byte0 = 0  # of the frame to be sent, -1 for bytes as they are
         self._out: Any = None  # its payload
         self._busy = False  # it is half-way
+        self._pong: bytes | None = None  # the newest that waits
 
     def _start(self, lo: int, hi: int) -> None:
         """Begin, once the handshake is done, with what came behind it: ``_rx[lo:hi]``."""
@@ -434,14 +436,14 @@ class Connection:
                     n = len(to)
                 if not self._hung_up:
                     yield READ if partial or lo < hi else IDLE
-                    if self._closing:
-                        skip = partial
+                    if not partial:
+                        pass
+                    elif self._closing:
+                        skip = True
                         if direct:
                             continue
-                    elif (
-                        partial
-                        and not (skip or packed)
-                        and (self._target is not target or self._piecewise != piecewise)
+                    elif not (skip or packed) and (
+                        self._target is not target or self._piecewise != piecewise
                     ):
                         # What has come of the message goes along to where it is wanted now.
                         if piecewise:
@@ -481,7 +483,7 @@ class Connection:
 
     def _interrupted(self) -> None:
         """It struck in the middle of a call, so nothing that this connection knows is sure."""
-        self._receiver = _OVER
+        self._receiver = OVER
         self._begun = False
         if self._sender is not _NO_STEPS:
             self._spare = self._sender
@@ -600,13 +602,15 @@ class Connection:
         tx = bytearray(144)
         mask = 0x80 if self._client else 0
         head = 12 if mask else 16
+        busy = False
         while True:
             data = self._out
             byte0 = self._byte0
             if data is None:
                 data = self._pong
                 if data is None:
-                    self._busy = False
+                    if busy:
+                        self._busy = busy = False
                     yield 0
                     continue
                 self._pong = None
@@ -621,8 +625,13 @@ class Connection:
                         k = len(tx) - _START  # it goes in smaller pieces
             at = _START
             if byte0 >= 0:
-                at = head - (2 if n < 126 else 4 if n < 0x10000 else 10)
-                put_header(tx, at, byte0, n, mask)
+                if n < 126:
+                    at = head - 2
+                    tx[at] = byte0
+                    tx[at + 1] = mask | n
+                else:
+                    at = head - (4 if n < 0x10000 else 10)
+                    put_header(tx, at, byte0, n, mask)
                 if mask:
                     new_key(tx, 12)
             done = 0
@@ -638,7 +647,7 @@ class Connection:
                 while at < end:
                     k = write(tx, at, end - at)
                     if k is None:
-                        self._busy = True
+                        self._busy = busy = True
                         yield WRITE
                     else:
                         at += k
@@ -700,7 +709,7 @@ class Connection:
     def _close(self, payload: bytes) -> "Steps":
         """The steps of a close from this side, up to the end; messages that come are dropped."""
         yield from self._send_close(payload)
-        if self._receiver is _OVER:  # interrupted, so nobody knows where a frame begins
+        if self._receiver is OVER:  # interrupted, so nobody knows where a frame begins
             yield from self._drain()
         for step in self._receiver:
             if step == ENDED:
@@ -709,7 +718,7 @@ class Connection:
                 yield step
 
     def _close_socket(self) -> None:
-        self._receiver = _OVER
+        self._receiver = OVER
         self._rx = self._data = self._target = None
         self._begun = False
         self._mute()

@@ -84,17 +84,21 @@ if inner.NATIVE:
     _counter = bytearray(64)
     _used = 20
 
+    def _new_keys() -> None:
+        i = 0
+        while _counter[i] == 255:
+            _counter[i] = 0
+            i += 1
+        _counter[i] += 1
+        apply_mask(_keys, 0, _secret, 0, 20, ZERO, 0, 0)
+        inner.sha1_compress(_keys, _W, _K, _counter, 0)
+
     def new_key(buffer: bytearray, at: int) -> None:
         """Put a new masking key into the four bytes of ``buffer`` from ``at`` on."""
         global _used
         if _used == 20:
-            _used = i = 0
-            while _counter[i] == 255:
-                _counter[i] = 0
-                i += 1
-            _counter[i] += 1
-            apply_mask(_keys, 0, _secret, 0, 20, ZERO, 0, 0)
-            inner.sha1_compress(_keys, _W, _K, _counter, 0)
+            _used = 0
+            _new_keys()
         apply_mask(buffer, at, _keys, _used, 4, ZERO, 0, 0)
         _used += 4
 
