@@ -1,17 +1,11 @@
-"""A front that waits for nothing: it plays both of the core's generators, fed with bytes."""
+"""A front that waits for nothing: it plays the core's generators, fed with bytes."""
 
 import itertools
+import types
 
-from microws.core import (
-    ENDED,
-    MESSAGE,
-    PIECE,
-    READ,
-    WRITE,
-    Connection,
-    close_payload,
-)
-from microws.errors import ProtocolError
+from microws import client_handshake, server_handshake
+from microws.core import ENDED, MESSAGE, PIECE, READ, WRITE, Connection, close_payload
+from microws.errors import HandshakeError, ProtocolError
 
 from host_tests.library.mock_socket import BINARY, CLOSE, TEXT, frames
 
@@ -19,7 +13,7 @@ OWN, INTO, PIECEWISE = "own", "into", "piecewise"
 
 
 class Wire:
-    """A socket as the core sees it: ``incoming`` is there to be read, then ``ended`` counts.
+    """A socket with MicroPython's face: ``incoming`` is there to be read, then ``ended`` counts.
 
     A write takes at most ``write`` bytes, and ``room`` of them in all, or, where that is None, any
     number.
@@ -62,21 +56,113 @@ class Wire:
     def close(self):
         self.closed = True
 
+    def setblocking(self, flag):
+        assert flag is False
+
+    def setsockopt(self, level, option, value):
+        pass
+
+    def connect(self, address):
+        pass
+
+
+class Opening:
+    """The opening handshake, either side, as steps over a ``Wire``."""
+
+    def __init__(self, wire, ws, steps):
+        self.wire = wire
+        self.ws = ws
+        self.steps = steps
+        self.is_open = False
+        self.error = None
+
+    def feed(self, data=b""):
+        """Let ``data`` come, and go on until there is nothing left to read."""
+        self.wire.incoming += data
+        try:
+            for step in self.steps:
+                if step == READ and not self.wire.incoming and not self.wire.ended:
+                    return
+            self.is_open = True
+        except HandshakeError as error:
+            self.error = error
+
+    def feed_cut(self, data, cuts):
+        for at, end in itertools.pairwise([0, *cuts, len(data)]):
+            self.feed(data[at:end])
+        return self
+
+
+class Openings:
+    """Makes them, once ``replace``, which is as ``setattr()``, has put ``Wire`` in its place."""
+
+    def __init__(self, replace):
+        self.wire = None
+        for module in (client_handshake, server_handshake):
+            replace(module, "adapt", lambda sock: sock)
+        replace(client_handshake, "connected", lambda sock: None)
+        sockets = types.SimpleNamespace(
+            SOCK_STREAM=1,
+            getaddrinfo=lambda *asked: [(2, 1, 6, "", asked[:2])],
+            socket=lambda *kind: self.wire,
+        )
+        replace(client_handshake, "socket", sockets)
+
+    def client(
+        self,
+        url="ws://host",
+        headers=(),
+        subprotocols=(),
+        compression=None,
+        max_header=4096,
+        max_fields=64,
+        **limits,
+    ):
+        """One whose request has gone out."""
+        self.wire = wire = Wire()
+        ws = Connection(True, 10, **limits)
+        steps = client_handshake.connecting(
+            ws, url, headers, subprotocols, None, compression, max_header, max_fields
+        )
+        opening = Opening(wire, ws, steps)
+        opening.feed()
+        return opening
+
+    def server(self, *handshake, max_header=4096, max_fields=64, limits=(), **options):
+        """One that has heard nothing; the arguments are those of ``ServerHandshake``."""
+        wire = Wire()
+        ws = Connection(False, 10, **dict(limits))
+        handshake = server_handshake.ServerHandshake(*handshake, **options)
+        address = ("10.0.0.1", 2)
+        return Opening(
+            wire,
+            ws,
+            server_handshake.accepting(ws, wire, address, handshake, None, max_header, max_fields),
+        )
+
 
 class Front:
     """Feeds an open connection, does what its generators ask for, and notes what comes of it.
 
-    ``mode`` and ``room`` say how messages are received, ``write`` bounds one write, ``extension``
-    was agreed on in the handshake.
+    ``mode`` and ``room`` say how messages are received, ``write`` bounds one write. The handshake
+    has agreed on ``extension``; or it was ``opening``.
     """
 
-    def __init__(self, client, mode=OWN, room=8192, write=1 << 30, extension=None, **limits):
-        self.wire = Wire(write)
-        self.ws = Connection(client, 10, **limits)
-        self.ws._sock = self.wire
-        self.ws._start(0, 0)
-        if extension:
-            extension.begin(self.ws)
+    def __init__(
+        self, client, mode=OWN, room=8192, write=1 << 30, extension=None, opening=None, **limits
+    ):
+        if opening:
+            assert opening.is_open
+            self.wire = opening.wire
+            self.wire.sent.clear()
+            self.ws = opening.ws
+        else:
+            self.wire = Wire(write)
+            self.ws = Connection(client, 10, **limits)
+            self.ws._sock = self.wire
+            self.ws._start(0, 0)
+            if extension:
+                extension.begin(self.ws)
         self.closing = None  # the steps of a close from this side
         self.ended = False
         self.messages = []
@@ -114,6 +200,11 @@ class Front:
                 ws._target = ws._data = None
                 ws._piecewise = False
                 self.receive(self.mode, self.room)
+
+    def settle(self):
+        """Let both generators take the memory that they keep."""
+        self.step()
+        self.feed()
 
     def feed(self, data=b""):
         """Let ``data`` come, and go on until there is nothing left to read; the events."""

@@ -6,7 +6,6 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from microws import core
 from microws.core import ENDED
 from microws.errors import ConnectionClosed, ProtocolError
 
@@ -28,27 +27,6 @@ BIG = bytes(range(256)) * 20  # over the size from which a read goes straight in
 
 def close_payload(code, reason=b""):
     return (CLOSE, 1, code.to_bytes(2, "big") + reason)
-
-
-@pytest.fixture
-def memory(monkeypatch):
-    """The size of each bytearray that the core makes from here on."""
-    sizes = []
-
-    def counted(*of):
-        new = bytearray(*of)
-        sizes.append(len(new))
-        return new
-
-    monkeypatch.setattr(core, "bytearray", counted, raising=False)
-    return sizes
-
-
-def begun(front, memory):
-    """Both generators have what they keep; from here on ``memory`` is that of messages."""
-    front.step()
-    front.feed()
-    memory[:] = [0]
 
 
 # Frames both ways
@@ -540,7 +518,8 @@ def test_too_large_is_refused_from_the_header_on(client, length, memory):
         header = bytes((header[0], header[1] | 0x7F)) + length.to_bytes(8, "big") + bytes(4)
     for limits, mode, room in (({"max_size": 100}, OWN, 0), ({"max_size": 2**64}, INTO, 100)):
         front = Front(client, mode, room, **limits)
-        begun(front, memory)
+        front.settle()
+        memory[:] = [0]
         front.feed(header[:14])
         assert failed(front, 1009)
         assert max(memory) <= 100
@@ -586,7 +565,8 @@ def test_fragments_received_by_pieces_may_be_any_number(client):
 @SIDES
 def test_memory_for_a_message_in_fragments_is_bounded(client, memory):
     front = Front(client, max_size=1000, max_fragments=10000)
-    begun(front, memory)
+    front.settle()
+    memory[:] = [0]
     front.feed(frame(BINARY, b"", not client, False))
     for _ in range(1000):
         front.feed(frame(0, b"x", not client, False))
@@ -598,7 +578,8 @@ def test_memory_for_a_message_in_fragments_is_bounded(client, memory):
 @SIDES
 def test_memory_is_not_taken_for_a_message_over_the_bound(client, memory):
     front = Front(client, PIECEWISE, 20, max_size=100)
-    begun(front, memory)
+    front.settle()
+    memory[:] = [0]
     front.feed(frame(BINARY, BIG, not client))
     assert memory == [0]
     assert [message[:2] for message in front.messages] == [(BINARY, BIG)]
