@@ -12,7 +12,7 @@ import zlib
 import microws
 import pytest
 from microws import aio, aio_server
-from microws.protocol import Protocol
+from microws.core import Connection
 
 from host_tests.library.endpoints import PROGRAMS
 from host_tests.library.mock_socket import (
@@ -35,12 +35,14 @@ PACKED = zlib.compress(bytes(1_000_000), wbits=-10)
 
 # Where a bound is given, its name and its default. Bytes and seconds.
 DEFAULTS = [
-    (Protocol, "max_header", 4096),
-    (Protocol, "max_fields", 64),
-    (Protocol, "max_size", 65536),
-    (Protocol, "max_fragments", 1024),
-    (Protocol, "write_size", 4096),
-    (Protocol, "message_timeout", 60),
+    (microws.connect, "max_header", 4096),
+    (microws.connect, "max_fields", 64),
+    (microws.listen, "max_header", 4096),
+    (microws.listen, "max_fields", 64),
+    (Connection, "max_size", 65536),
+    (Connection, "max_fragments", 1024),
+    (Connection, "write_size", 4096),
+    (Connection, "message_timeout", 60),
     (microws.connect, "timeout", 10),
     (microws.connect, "close_timeout", 10),
     (microws.listen, "handshake_timeout", 10),
@@ -67,46 +69,89 @@ def test_default(where, name, default):
 ON_THE_BOARD = """
 import gc
 taken = [None] * 4000  # in one piece, before the compiler leaves the heap in small ones
-for name in ("protocol", "handshake", "upgrade", "permessage_deflate"):
+for name in ("core", "handshake", "client_handshake", "server_handshake", "compression"):
     __import__("microws." + name)
     gc.collect()
-from microws.handshake import ClientHandshake
-from microws.permessage_deflate import Deflate
-from microws.protocol import Protocol
-from microws.upgrade import ServerHandshake
+from microws import client_handshake
+from microws.compression import Deflate
+from microws.core import ENDED, MESSAGE, READ, Connection, close_payload
+from microws.errors import HandshakeError
+from microws.server_handshake import ServerHandshake, accepting
 
-class Done:
-    request = b"\\r\\n\\r\\n"
-    extension = None
-    def respond(self, head):
-        return b""
+class Wire:
+    incoming = b""
+    at = 0
+    writes = True
+    def readinto(self, buffer, n):
+        n = min(n, len(self.incoming) - self.at)
+        if n == 0:
+            return None
+        memoryview(buffer)[:n] = memoryview(self.incoming)[self.at : self.at + n]
+        self.at += n
+        return n
+    def write(self, buffer, at, n):
+        return n if self.writes else None
+    def setblocking(self, flag):
+        pass
+    def setsockopt(self, *option):
+        pass
+    def connect(self, address):
+        pass
+
+class Sockets:
+    SOCK_STREAM = 1
+    def getaddrinfo(self, host, port, *kind):
+        return [(2, 1, 6, "", (host, port))]
+    def socket(self, *kind):
+        return Wire()
+
+client_handshake.socket = Sockets()
+
+class Side:
+    error = None
+    def __init__(self, ws, steps):
+        self.ws = ws
+        self.steps = steps
 
 def opened(extension=None, **limits):
-    handshake = Done()
-    handshake.extension = extension
-    p = Protocol(handshake, True, **limits)
-    feed(p, b"\\r\\n\\r\\n")
-    return p
+    ws = Connection(True, 10, **limits)
+    ws._sock = Wire()
+    ws._start(0, 0)
+    if extension:
+        extension.begin(ws)
+    return Side(ws, ws._receiver)
 
-def feed(p, data, drain=True):
-    at = 0
-    while at < len(data) and p.state < 3:
-        buffer = p.get_buffer()
-        n = min(p.read_size, len(data) - at)
-        memoryview(buffer)[:n] = memoryview(data)[at : at + n]
-        at += n
-        p.buffer_updated(n)
-        event = 3
-        while 0 < event < 4:
-            event = p.parse()
-            while drain and p.data_to_send():
-                p.sent(p.tx_end - p.tx_start)
-            if event == 1:
-                p.release()
-                p.receive_into(None)
+def accepts(max_header=4096):
+    ws = Connection(False, 10)
+    address = ("192.0.2.1", 5)
+    return Side(ws, accepting(ws, Wire(), address, ServerHandshake(), None, max_header, 64))
+
+def connects():
+    ws = Connection(True, 10)
+    return Side(ws, client_handshake.connecting(ws, "ws://h", (), (), None, None, 4096, 64))
+
+def feed(p, data, writes=True):
+    ws = p.ws
+    try:
+        step = 0
+        while p.error is None and step != ENDED:
+            if step <= READ and ws._sock and ws._sock.at == len(ws._sock.incoming):
+                if data is None:
+                    return
+                ws._sock.incoming = data
+                ws._sock.at = 0
+                ws._sock.writes = writes
+                data = None
+            step = next(p.steps)
+            if step == MESSAGE:
+                ws._data = None
+                ws._receive_to(None)
+        p.error = p.error or ws._closed()
+    except HandshakeError as error:
+        p.error = error
 
 def told(p):
-    error = p.closed_error() if p.state == 3 else None
+    error = p.error
     print(getattr(error, "status", getattr(error, "code", None)), getattr(error, "reason", ""))
 
 def leave(room):
@@ -129,7 +174,7 @@ FLOODS = {
     "a header line without an end": (
         14000,
         r"""
-p = Protocol(ServerHandshake(), False)
+p = accepts()
 feed(p, b"GET / HTTP/1.1\r\nX: ")
 for _ in range(1000):
     feed(p, b"x" * 100)
@@ -139,7 +184,7 @@ for _ in range(1000):
     "header fields without an end": (
         6000,
         r"""
-p = Protocol(ServerHandshake(), False)
+p = accepts()
 feed(p, b"GET / HTTP/1.1\r\n")
 for i in range(1000):
     feed(p, b"a%d:b\r\n" % i)
@@ -149,7 +194,7 @@ for i in range(1000):
     "a response without an end": (
         14000,
         r"""
-p = Protocol(ClientHandshake("ws://h"), True)
+p = connects()
 for i in range(1000):
     feed(p, b"x" * 100)
 """,
@@ -212,7 +257,7 @@ feed(p, b"\x01\0")
 many = b"\0\0" * 500
 for _ in range(200):
     feed(p, many)
-assert p.state == 1
+assert p.error is None
 feed(p, b"\0\0" * 2)
 """,
         "1008 over 100002 fragments",
@@ -255,7 +300,7 @@ for _ in range(400):
         7000,
         r"""
 p = opened()
-p.close()
+p.steps = p.ws._close(close_payload(1000, ""))
 many = b"\x82\x7e\x04\0" + bytes(1024)
 for _ in range(500):
     feed(p, many)
@@ -301,7 +346,7 @@ feed(p, {frame(BINARY, PACKED, rsv=4)})
     "a request for which there is no memory": (
         6000,
         r"""
-p = Protocol(ServerHandshake(), False, max_header=20000)
+p = accepts(max_header=20000)
 feed(p, b"GET / HTTP/1.1\r\nX: ")
 for _ in range(100):
     feed(p, b"x" * 100)
@@ -378,25 +423,26 @@ def test_a_wait_for_which_there_is_no_memory_harms_no_other():
 NAMES = """
 import micropython
 from firmware.log import printable
-from microws.handshake import ClientHandshake
-from microws.upgrade import ServerHandshake
+from microws.client_handshake import _check
+from microws.server_handshake import ServerHandshake
+from microws.url import parse_url
 
 def hear(i):
     code = 0x4E00 + i
     one = bytes((0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F))
     printable(str(one + one, "utf-8"))
     letters = bytes((33 + i % 94, 33 + i // 2 % 94))
+    parse_url("ws://a/" + str(letters, "ascii").replace("#", "-"))
     fields = b"Host: a\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
     fields += b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAA" + letters
     for fields in (fields + b"AA==", letters + b": " + letters, b""):
-        for handshake, line in (
-            (ServerHandshake(), b"GET /" + letters + b" HTTP/1.1\\r\\n"),
-            (ServerHandshake(), letters + b" / HTTP/1.1\\r\\n"),
-            (ClientHandshake("ws://a/" + str(letters, "ascii").replace("#", "-")),
-             b"HTTP/1.1 101 OK\\r\\n"),
+        for respond, line in (
+            (ServerHandshake().respond, b"GET /" + letters + b" HTTP/1.1\\r\\n"),
+            (ServerHandshake().respond, letters + b" / HTTP/1.1\\r\\n"),
+            (lambda head: _check(head, "key", (), None), b"HTTP/1.1 101 OK\\r\\n"),
         ):
             try:
-                handshake.respond(line + fields)
+                respond(line + fields)
             except Exception as error:
                 if type(error).__name__ != "HandshakeError":
                     raise

@@ -1,10 +1,8 @@
 """permessage-deflate with ``websockets``, both ways: what is agreed on, and messages under it."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from microws.handshake import ClientHandshake
-from microws.permessage_deflate import Deflate
-from microws.upgrade import ServerHandshake
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
@@ -13,7 +11,7 @@ from websockets.extensions.permessage_deflate import (
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from host_tests.library.test_protocol import INTO, OWN, PIECEWISE, Front, Handshake
+from host_tests.library.front import INTO, OWN, PIECEWISE, Front, Openings
 
 CALM = settings(derandomize=True, deadline=None, max_examples=100)
 BITS = st.none() | st.integers(9, 15)
@@ -27,11 +25,9 @@ MESSAGES = st.lists(
 )
 
 
-def exchange(client, extension, core, mode, messages):
+def exchange(client, opening, core, mode, messages):
     """Send each message both ways, the peer's in fragments, over what was agreed on."""
-    handshake = Handshake()
-    handshake.extension = extension
-    front = Front(client, mode, 20000 if mode == INTO else 100, handshake=handshake)
+    front = Front(client, mode, 20000 if mode == INTO else 100, opening=opening)
     wanted = []
     for text, words, times, places in messages:
         message = words.encode() * times
@@ -57,7 +53,7 @@ def exchange(client, extension, core, mode, messages):
     core.send_close(1000)
     for data in core.data_to_send():
         front.feed(data)
-    assert front.p.close_code == 1000
+    assert front.ws.close_code == 1000
 
 
 @given(BITS, BITS, FLAGS, FLAGS, FLAGS, st.integers(9, 15), MODES, MESSAGES)
@@ -69,25 +65,28 @@ def test_server(server_bits, client_bits, any_client_bits, server_alone, client_
     )
     core = ClientProtocol(parse_uri("ws://here/"), extensions=[offer])
     core.send_request(core.connect())
-    server = ServerHandshake(extension=Deflate(bits))
-    core.receive_data(server.respond(b"".join(core.data_to_send())[:-4]))
+    with pytest.MonkeyPatch.context() as patch:
+        server = Openings(patch.setattr).server(compression=bits)
+        server.feed(b"".join(core.data_to_send()))
+    core.receive_data(bytes(server.wire.sent))
     core.events_received()
     assert core.handshake_exc is None
     # One that cannot do with a smaller window goes on without compression (RFC 7692 §7.1.2.2).
     possible = bits == 15 or bool(client_bits or any_client_bits)
-    assert bool(server.extension) == bool(core.extensions) == possible
-    exchange(False, server.extension, core, mode, messages)
+    assert bool(server.ws._deflate) == bool(core.extensions) == possible
+    exchange(False, server, core, mode, messages)
 
 
 @given(BITS, BITS, FLAGS, FLAGS, st.integers(9, 15), MODES, MESSAGES)
 @CALM
 def test_client(server_bits, client_bits, server_alone, client_alone, bits, mode, messages):
-    client = ClientHandshake("ws://here/", extension=Deflate(bits))
     factory = ServerPerMessageDeflateFactory(server_alone, client_alone, server_bits, client_bits)
     core = ServerProtocol(extensions=[factory])
-    core.receive_data(client.request)
-    core.send_response(core.accept(core.events_received()[0]))
-    client.respond(b"".join(core.data_to_send())[:-4])
-    assert client.extension
+    with pytest.MonkeyPatch.context() as patch:
+        client = Openings(patch.setattr).client("ws://here/", compression=bits)
+        core.receive_data(bytes(client.wire.sent))
+        core.send_response(core.accept(core.events_received()[0]))
+        client.feed(b"".join(core.data_to_send()))
+    assert client.ws._deflate
     assert core.extensions
-    exchange(True, client.extension, core, mode, messages)
+    exchange(True, client, core, mode, messages)

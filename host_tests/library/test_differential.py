@@ -21,8 +21,8 @@ from websockets.uri import parse_uri
 from wsproto import events
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 
+from host_tests.library.front import INTO, OWN, PIECEWISE, Front
 from host_tests.library.mock_socket import BINARY, CLOSE, KEY, PING, PONG, TEXT, frame, xor
-from host_tests.library.test_protocol import INTO, OWN, PIECEWISE, Front
 
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 CALM = settings(derandomize=True, deadline=None, max_examples=400)
@@ -71,12 +71,12 @@ def ours(data, client, mode):
     messages = [(opcode == TEXT, payload) for opcode, payload, _ in front.messages]
     answered = [payload for opcode, _, payload in front.replies() if opcode == PONG]
     ending = None
-    if front.p.close_code is not None:
-        error = front.p.closed_error()
+    if front.ws.close_code is not None:
+        error = front.error()
         ending = ("failed", error.code)
         if isinstance(error, ConnectionClosed):
             ending = ("closed", error.code, error.reason)
-    return messages, answered, front.p.pongs, ending
+    return messages, answered, front.ws.pongs, ending
 
 
 def wsproto(data, client):
@@ -216,12 +216,27 @@ def close_code_1014(before, sent):
     return None
 
 
+def bad_code_and_bad_reason(before, sent):
+    """Told by websockets as 1007, the reason's fault. §7.4.1 and §8.1 name a code for each, and
+    neither goes first.
+    """
+    if sent.opcode != CLOSE or len(sent.payload) < 3:
+        return None
+    try:
+        sent.payload[2:].decode()
+    except UnicodeDecodeError:
+        ending = ours(frame(CLOSE, sent.payload[:2]), True, OWN)[3]
+        return ending if ending[0] == "failed" else None
+    return None
+
+
 DIFFERENT = {
     wsproto: [close_code_1014],
     websockets: [
         length_not_minimal,
         bad_text_in_a_message_that_goes_on,
         close_within_a_message,
+        bad_code_and_bad_reason,
     ],
 }
 
@@ -269,6 +284,7 @@ DIFFERENCES = {
     length_not_minimal: [Sent(TEXT, b"x", wide=2)],
     bad_text_in_a_message_that_goes_on: [Sent(TEXT, b"\xff", False)],
     close_within_a_message: [Sent(TEXT, b"x", False), Sent(CLOSE, b"\x03\xe8")],
+    bad_code_and_bad_reason: [Sent(CLOSE, b"\0\0\xff")],
     close_code_1014: [Sent(CLOSE, b"\x03\xf6")],
 }
 

@@ -17,9 +17,12 @@ FRAME = re.compile(r"code block '(\w+)' .*?\(N_STATE (\d+)\)\s*\(N_EXC_STACK (\d
 
 @pytest.mark.parametrize(
     ("module", "functions"),
-    [("sync", {"recv"}), ("transport", {"_take", "_message"})],
+    [
+        ("blocking", {"send", "recv", "recv_into", "_receive", "_await", "_wait", "_flush"}),
+        ("core", {"_receive_to", "_control", "_push"}),
+    ],
 )
-def test_no_frame_on_the_heap_stands_around_a_new_message(module, functions):
+def test_what_a_message_takes_has_no_frame_on_the_heap(module, functions):
     # What it prints of each function that it compiles; then the imports fail, out of the package.
     printed = subprocess.run(
         [BIN / "micropython32", "-v", "-v", "-v", TOP / "lib" / "microws" / f"{module}.py"],

@@ -2,20 +2,18 @@
 
 import base64
 import hashlib
-import itertools
 
 import pytest
-from microws import handshake
+from microws import client_handshake
 from microws.errors import HandshakeError
-from microws.handshake import ClientHandshake, accept_key, parse_url
-from microws.protocol import _CLOSED as CLOSED
-from microws.protocol import _NOTHING as NOTHING
-from microws.protocol import _OPEN as OPEN
-from microws.protocol import _OPENED as OPENED
-from microws.protocol import Protocol
-from microws.upgrade import ServerHandshake
+from microws.handshake import accept_key
+from microws.server_handshake import ServerHandshake
+from microws.url import parse_url
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
+
+from host_tests.library.front import Front
+from host_tests.library.mock_socket import PING, PONG, TEXT, frame
 
 # RFC 6455 §1.3
 RFC_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -50,16 +48,22 @@ def head(fields, changes=(), form="{}: {}"):
 
 @pytest.fixture
 def rfc_key(monkeypatch):
-    monkeypatch.setattr(handshake, "urandom", lambda n: base64.b64decode(RFC_KEY))
+    monkeypatch.setattr(client_handshake, "urandom", lambda n: base64.b64decode(RFC_KEY))
 
 
 @pytest.fixture
-def client(rfc_key):
-    return ClientHandshake(
-        "ws://server.example.com/chat",
-        [("Origin", "http://example.com")],
-        ["chat", "superchat"],
-    )
+def connect(openings, rfc_key):
+    """``connect()`` makes a client that has sent the request of the RFC."""
+
+    def connect(**options):
+        return openings.client(
+            "ws://server.example.com/chat",
+            [("Origin", "http://example.com")],
+            ["chat", "superchat"],
+            **options,
+        )
+
+    return connect
 
 
 def fields_of(data):
@@ -114,19 +118,34 @@ def test_accept_key_of_the_rfc():
     assert accept_key(RFC_KEY) == RFC_ACCEPT
 
 
-def test_client_request_of_the_rfc(client):
-    first, fields, body = fields_of(client.request)
-    assert client.request.endswith(b"\r\n\r\n")
+def test_client_request_of_the_rfc(connect):
+    request = bytes(connect().wire.sent)
+    first, fields, body = fields_of(request)
+    assert request.endswith(b"\r\n\r\n")
     assert (first, body) == (REQUEST[""], "")
     assert fields == {k.lower(): v for k, v in REQUEST.items() if k}
 
 
-def test_key_is_16_bytes_from_urandom_and_new_each_time(monkeypatch):
+def test_key_is_16_bytes_from_urandom_and_new_each_time(monkeypatch, openings):
     asked = []
-    monkeypatch.setattr(handshake, "urandom", lambda n: asked.append(n) or bytes([len(asked)]) * n)
-    keys = [fields_of(ClientHandshake("ws://h").request)[1]["sec-websocket-key"] for _ in "ab"]
+
+    def urandom(n):
+        asked.append(n)
+        return bytes([len(asked)]) * n
+
+    monkeypatch.setattr(client_handshake, "urandom", urandom)
+    keys = [fields_of(openings.client().wire.sent)[1]["sec-websocket-key"] for _ in "ab"]
     assert asked == [16, 16]
     assert [base64.b64decode(key) for key in keys] == [b"\1" * 16, b"\2" * 16]
+
+
+class Plain:
+    """A TLS context that does nothing."""
+
+    def wrap_socket(self, sock, server_hostname, do_handshake_on_connect):
+        assert not do_handshake_on_connect
+        sock.do_handshake = lambda: None
+        return sock
 
 
 @pytest.mark.parametrize(
@@ -141,18 +160,19 @@ def test_key_is_16_bytes_from_urandom_and_new_each_time(monkeypatch):
         ("ws://[::1]", "[::1]", "/"),
     ],
 )
-def test_client_names_host_and_path(url, host, path):
-    first, fields, _ = fields_of(ClientHandshake(url).request)
+def test_client_names_host_and_path(openings, monkeypatch, url, host, path):
+    monkeypatch.setattr(client_handshake, "client_context", Plain)
+    first, fields, _ = fields_of(openings.client(url).wire.sent)
     assert first == f"GET {path} HTTP/1.1"
     assert fields["host"] == host
     assert "sec-websocket-protocol" not in fields
 
 
 @pytest.mark.parametrize("user", ["me:secret", "me:", "a:c:d", "%C3%A9:%40/%25", "a@b:c@d"])
-def test_client_sends_the_credentials_of_a_url_as_websockets_does(user):
+def test_client_sends_the_credentials_of_a_url_as_websockets_does(openings, user):
     url = f"ws://{user.replace('/', '%2F')}@host:8080/path"
     theirs = ClientProtocol(parse_uri(url)).connect().headers
-    _, fields, _ = fields_of(ClientHandshake(url).request)
+    _, fields, _ = fields_of(openings.client(url).wire.sent)
     assert fields["authorization"] == theirs["Authorization"]
     assert fields["host"] == theirs["Host"] == "host:8080"
 
@@ -173,9 +193,10 @@ def test_client_sends_the_credentials_of_a_url_as_websockets_does(user):
     ],
     ids=repr,
 )
-def test_client_refuses_what_may_not_stand_in_a_request(arguments):
+def test_client_refuses_what_may_not_stand_in_a_request(openings, arguments):
     with pytest.raises(ValueError):
-        ClientHandshake("ws://h", **arguments)
+        openings.client(**arguments)
+    assert openings.wire.sent == b""
 
 
 @pytest.mark.parametrize(
@@ -189,14 +210,18 @@ def test_client_refuses_what_may_not_stand_in_a_request(arguments):
     ],
     ids=repr,
 )
-def test_client_takes_text_only(arguments):
+def test_client_takes_text_only(openings, arguments):
     with pytest.raises(TypeError):
-        ClientHandshake(**{"url": "ws://h", **arguments})
+        openings.client(**arguments)
+    assert openings.wire.sent == b""
 
 
-def test_client_accepts_the_answer_of_the_rfc(client):
-    assert client.respond(head(RESPONSE)) is None
-    assert client.subprotocol == "chat"
+def test_client_accepts_the_answer_of_the_rfc(connect):
+    client = connect()
+    client.feed(head(RESPONSE) + b"\r\n\r\n")
+    assert client.is_open
+    assert (client.ws.path, client.ws.subprotocol) == ("/chat", "chat")
+    assert client.ws.remote_address == "server.example.com:80"
 
 
 @pytest.mark.parametrize("form", ["{}: {}", "{}:{}", "{}: \t {} \t"])
@@ -214,9 +239,11 @@ def test_client_accepts_the_answer_of_the_rfc(client):
     ],
     ids=repr,
 )
-def test_client_accepts(client, changes, case, form):
+def test_client_accepts(connect, changes, case, form):
     fields = {case(name): value for name, value in {**RESPONSE, **changes}.items()}
-    client.respond(head(fields, form=form))
+    client = connect()
+    client.feed(head(fields, form=form) + b"\r\n\r\n")
+    assert client.is_open
 
 
 @pytest.mark.parametrize(
@@ -260,18 +287,20 @@ def test_client_accepts(client, changes, case, form):
     ],
     ids=repr,
 )
-def test_client_refuses(client, changes, status):
-    with pytest.raises(HandshakeError) as caught:
-        client.respond(head(RESPONSE, changes))
-    assert caught.value.status == status
-    assert "\n" not in caught.value.reason
-    assert str(caught.value) == caught.value.reason
+def test_client_refuses(connect, changes, status):
+    client = connect()
+    client.feed(head(RESPONSE, changes) + b"\r\n\r\n")
+    assert not client.is_open
+    assert client.error.status == status
+    assert "\n" not in client.error.reason
+    assert str(client.error) == client.error.reason
 
 
 @pytest.mark.usefixtures("rfc_key")
-def test_client_without_subprotocols_refuses_one():
-    with pytest.raises(HandshakeError):
-        ClientHandshake("ws://h").respond(head(RESPONSE))
+def test_client_without_subprotocols_refuses_one(openings):
+    client = openings.client()
+    client.feed(head(RESPONSE) + b"\r\n\r\n")
+    assert client.error.reason == "wrong Sec-WebSocket-Protocol in the response"
 
 
 # The server's side
@@ -448,7 +477,7 @@ def test_full_server_answers_503_but_only_to_what_it_would_have_accepted():
     assert b" 101 " in ServerHandshake(is_full=lambda handshake: False).respond(head(REQUEST))
 
 
-def test_program_answers_with_plain_http():
+def test_program_answers_with_plain_http(openings):
     seen = []
 
     def process(asked):
@@ -461,10 +490,10 @@ def test_program_answers_with_plain_http():
 
     for path, body in (("/", b"page"), ("/stream", b"ab")):
         data = head(REQUEST, {"": f"GET {path} HTTP/1.1", "Upgrade": None}) + b"\r\n\r\n"
-        server = ServerHandshake(process_request=process)
-        server.remote_address = "10.0.0.1:2"
-        answer = opened(Protocol(server, False), data, range(1, len(data)))[1]
-        first, fields, found = fields_of(answer)
+        server = openings.server(process_request=process)
+        server.feed_cut(data, range(1, len(data)))
+        assert not server.is_open
+        first, fields, found = fields_of(server.wire.sent)
         assert (first, found.encode()) == ("HTTP/1.1 200 OK", body)
         assert fields["connection"] == "close"
         # The end of a stream of unknown length is that of the connection.
@@ -492,92 +521,96 @@ def test_all_keys_of_16_bytes_are_taken(value):
 # The head, however it is read
 
 
-def opened(protocol, data, cuts):
-    """Feed ``data`` cut at ``cuts``: the events, and all that was sent."""
-    events = []
-    sent = b""
-    for at, end in itertools.pairwise([0, *cuts, len(data)]):
-        while at < end:
-            buffer = protocol.get_buffer()
-            n = min(protocol.read_size, end - at)
-            memoryview(buffer)[:n] = data[at : at + n]
-            at += n
-            protocol.buffer_updated(n)
-            while (event := protocol.parse()) != NOTHING:
-                events.append(event)
-                if protocol.state == CLOSED:
-                    break
-            while protocol.data_to_send():
-                sent += protocol.tx[protocol.tx_start : protocol.tx_end]
-                protocol.sent(protocol.tx_end - protocol.tx_start)
-            if protocol.state == CLOSED:
-                return events, sent + b"".join(protocol.body)
-    return events, sent
-
-
 def splits(n):
     return [[], list(range(1, n)), *([cut] for cut in range(1, n))]
 
 
-def test_client_reads_the_response_in_any_pieces(client):
+def test_client_reads_the_response_in_any_pieces(connect):
     data = head(RESPONSE) + b"\r\n\r\n"
-    request = client.request
     for cuts in splits(len(data)):
-        client.subprotocol = None
-        client.request = request
-        p = Protocol(client, True)
-        assert opened(p, data, cuts) == ([OPENED], request)
-        assert (p.state, client.subprotocol) == (OPEN, "chat")
+        client = connect(read_size=131)
+        request = bytes(client.wire.sent)
+        client.feed_cut(data, cuts)
+        assert (client.is_open, client.ws.subprotocol) == (True, "chat")
+        assert client.wire.sent == request
 
 
-def test_server_reads_the_request_in_any_pieces():
+def test_server_reads_the_request_in_any_pieces(openings):
     data = head(REQUEST) + b"\r\n\r\n"
-    expected = ServerHandshake(["chat"]).respond(head(REQUEST))
+    expected = ServerHandshake(("chat",)).respond(head(REQUEST))
     for cuts in splits(len(data)):
-        p = Protocol(ServerHandshake(["chat"]), False, read_size=131)
-        assert opened(p, data, cuts) == ([OPENED], expected)
-        assert p.handshake.path == "/chat"
+        server = openings.server(("chat",), limits={"read_size": 131}).feed_cut(data, cuts)
+        assert (server.is_open, server.wire.sent) == (True, expected)
+        assert (server.ws.path, server.ws.subprotocol) == ("/chat", "chat")
+        assert server.ws.remote_address == "10.0.0.1:2"
 
 
-def test_refusal_is_the_same_in_any_pieces():
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_what_comes_behind_the_head_begins_the_connection(side, connect, openings):
+    masked = side == "server"
+    data = head(REQUEST if masked else RESPONSE) + b"\r\n\r\n"
+    data += frame(TEXT, b"early", masked) + frame(PING, b"p", masked)
+    for cuts in splits(len(data)):
+        opening = openings.server() if masked else connect()
+        opening.feed_cut(data, cuts)
+        assert opening.is_open
+        front = Front(not masked, opening=opening)
+        front.feed()
+        assert front.outcome()[:2] == ([(TEXT, b"early")], [(PONG, 1, b"p")])
+
+
+def test_refusal_is_the_same_in_any_pieces(openings):
     data = head(REQUEST, {"Upgrade": None}) + b"\r\n\r\n"
     for cuts in splits(len(data)):
-        p = Protocol(ServerHandshake(), False)
-        check_rejection(opened(p, data, cuts)[1], 426)
-        assert (p.state, p.closed_error().status) == (CLOSED, 426)
+        server = openings.server().feed_cut(data, cuts)
+        check_rejection(server.wire.sent, 426)
+        assert (server.is_open, server.error.status) == (False, 426)
 
 
-def test_header_bound_holds_at_every_split():
+def test_header_bound_holds_at_every_split(openings):
     data = head(REQUEST, {"X": "y" * 200}) + b"\r\n\r\n"
     for cuts in splits(len(data)):
-        fits = Protocol(ServerHandshake(), False, max_header=len(data))
-        assert opened(fits, data, cuts)[0] == [OPENED]
-        p = Protocol(ServerHandshake(), False, max_header=len(data) - 1)
-        check_rejection(opened(p, data, cuts)[1], 431)
-        assert p.closed_error().status == 431
+        assert openings.server(max_header=len(data)).feed_cut(data, cuts).is_open
+        server = openings.server(max_header=len(data) - 1).feed_cut(data, cuts)
+        check_rejection(server.wire.sent, 431)
+        assert server.error.status == 431
 
 
-def test_client_bounds_the_response_as_well(client):
-    p = Protocol(client, True, max_header=300)
-    opened(p, b"HTTP/1.1 101 x\r\nX: " + b"y" * 300, [])
-    assert p.state == CLOSED
-    assert isinstance(p.closed_error(), HandshakeError)
-    assert p.closed_error().status == 0
+@pytest.mark.parametrize("extra", [0, 1])
+def test_fields_are_bounded(openings, extra):
+    fields = {f"X-{i}": str(i) for i in range(64 - len(REQUEST) + 1 + extra)}
+    server = openings.server()
+    server.feed(head(REQUEST, fields) + b"\r\n\r\n")
+    assert server.is_open == (not extra)
+    if extra:
+        check_rejection(server.wire.sent, 431)
+
+
+def test_client_bounds_the_response_as_well(connect):
+    client = connect(max_header=300)
+    client.feed(b"HTTP/1.1 101 x\r\nX: " + b"y" * 300)
+    assert client.error.status == 0
+    client = connect(max_fields=3)
+    client.feed(head(RESPONSE) + b"\r\n\r\n")
+    assert client.error.status == 0
 
 
 @pytest.mark.parametrize("lines", [b"\r\r\n\r\n", b"\n\r\n\r\n", b"\n\n\r\n\r\n"])
-def test_empty_line_is_found_after_odd_line_ends_which_are_refused(lines):
-    p = Protocol(ServerHandshake(), False)
-    check_rejection(opened(p, b"GET / HTTP/1.1" + lines, [])[1], 400)
+def test_empty_line_is_found_after_odd_line_ends_which_are_refused(openings, lines):
+    server = openings.server()
+    server.feed(b"GET / HTTP/1.1" + lines)
+    check_rejection(server.wire.sent, 400)
 
 
-def test_end_of_stream_at_every_byte_of_the_head(client):
-    data = head(RESPONSE) + b"\r\n\r\n"
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_end_of_stream_at_every_byte_of_the_head(side, connect, openings):
+    data = head(RESPONSE if side == "client" else REQUEST) + b"\r\n\r\n"
     for end in range(len(data)):
-        p = Protocol(client, True)
-        assert opened(p, data[:end], [])[0] == []
-        p.get_buffer()
-        p.buffer_updated(0)
-        assert p.state == CLOSED
-        assert isinstance(p.closed_error(), HandshakeError)
-        assert p.closed_error().status == 0
+        opening = connect() if side == "client" else openings.server()
+        sent = bytes(opening.wire.sent)
+        opening.feed(data[:end])
+        assert (opening.is_open, opening.error) == (False, None)
+        opening.wire.ended = True
+        opening.feed()
+        assert opening.error.status == 0
+        assert opening.wire.sent == sent  # nobody is there to be told

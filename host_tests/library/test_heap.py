@@ -9,18 +9,14 @@ ROOMY = Interpreter("micropython32", BIN / "micropython32", "-X", "heapsize=1m")
 
 PROGRAM = """
 import gc, socket
-from microws.protocol import Protocol
-from microws.sync import WebSocket
-
-class Done:
-    request = b""
-    extension = None
+from microws.blocking import WebSocket
 
 def opened(sock, client):
     sock.setblocking(False)
-    protocol = Protocol(Done(), client)
-    protocol.state = 1
-    return WebSocket(protocol, 1, sock)
+    ws = WebSocket(client, 1)
+    ws._sock = sock
+    ws._start(0, 0)
+    return ws
 
 listener = socket.socket()
 listener.bind(socket.getaddrinfo("127.0.0.1", %d)[0][-1])

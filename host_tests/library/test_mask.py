@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from microws.mask import apply_mask
+from microws.loops import apply_mask
 
 KEY = bytes.fromhex("37fa213d")
 

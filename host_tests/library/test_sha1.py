@@ -5,7 +5,7 @@ import random
 from array import array
 
 import pytest
-from microws.sha1 import sha1
+from microws.loops import sha1
 
 # FIPS 180-4's examples by NIST, and the longer ones of RFC 3174 §7.3.
 PUBLISHED = [

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _ANSWER = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 # What ends a message's data (§7.2.2), and an empty last block, which ends the whole stream.
 _TAIL = b"\x00\x00\xff\xff\x01\x00\x00\xff\xff"
+_INVALID = "not valid deflate data"
 
 if MICROPYTHON:
     import deflate
@@ -38,17 +39,17 @@ if MICROPYTHON:
         that is not compressed (RFC 1951 §3.2.4): what came before, and in front of it ``filling``.
         """
         size = 1 << window_bits
-        window = bytearray([filling]) * size
-        if history:
-            window[size - len(history) :] = history
         stream = io.BytesIO(size + len(packed) + 16)
         stream.write(b"\0" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little"))
-        stream.write(window)
+        stream.write(bytes((filling,)) * (size - len(history)))
+        stream.write(history)
         stream.write(packed)
         stream.write(_TAIL)
         stream.seek(0)
         inflater: Any = deflate.DeflateIO(stream, deflate.RAW, window_bits)
-        inflater.readinto(window)
+        waste = bytearray(64)
+        for _ in range(size >> 6):
+            inflater.readinto(waste)
         return inflater
 
     def compress(data: "Any", window_bits: int) -> bytes:
@@ -160,24 +161,19 @@ class Deflate:
                     ws._byte0 |= 0x40
             yield next(sender)
 
-    def inflate(self, ws: Connection, packed: "Any", size: int) -> "Steps":
+    def inflate(self, ws: Connection, size: int) -> "Steps":
         """Bring a message that came compressed to its destination, its bounds checked on the way.
 
-        The first ``size`` bytes of ``packed`` are all of it.
+        The first ``size`` bytes of ``ws._data`` are all of it.
         """
         target = ws._target
         piecewise = ws._piecewise
-        packed = memoryview(packed)[:size]
-        stream = _inflater(packed, self._in_bits, self._history, 0)
         # MicroPython's inflater believes references to before the first message. What they give
-        # differs with what stands there, so as long as there can be such it is done twice.
-        unsure = 0
-        twin: Any = None
-        if MICROPYTHON:
-            unsure = (1 << self._in_bits) - len(self._history)
-            if unsure > 0:
-                twin = _inflater(packed, self._in_bits, self._history, 0xFF)
-        packed = None
+        # differs with what stands there, so as far as there can be such it is done twice.
+        unsure = (1 << self._in_bits) - len(self._history) if MICROPYTHON else 0
+        proof = self._proof(ws, size, unsure) if unsure > 0 else b""
+        stream = self._inflater(ws, size, 0)
+        ws._data = None
         data = target
         at = new = utf8 = 0  # new: what is not in the history begins here
         while True:
@@ -192,20 +188,14 @@ class Deflate:
                     return
                 apply_mask(data, 0, data, at - n, n, ZERO, 0, 0)
                 at = new = n
-            if target is None and (data is None or at == len(data)):
-                data = ws._grown(data, at, min(at + 256, ws.max_size + 1), 0)
+            if target is None and (data is None or at == len(data) < ws.max_size):
+                data = ws._grown(data, at, min(at + 256, ws.max_size), 0)
             view = memoryview(data)[at:] if at < len(data) else bytearray(1)
-            if unsure > 0:
-                view = view[:256]
-            try:
-                n = stream.readinto(view)
-                if unsure > 0:
-                    again = bytearray(n or 1)
-                    if twin.readinto(again) != n or (n and again != view[:n]):
-                        raise OSError
-                    unsure -= n
-            except OSError:
-                raise ProtocolError(1007, "not valid deflate data") from None
+            n = self._next(stream, view)
+            k = min(n, len(proof))
+            if proof[:k] != view[:k]:
+                raise ProtocolError(1007, _INVALID)
+            proof = proof[k:] if k < len(proof) else b""
             if n == 0:
                 break
             if not piecewise and at + n > min(ws.max_size, len(data)):
@@ -224,6 +214,20 @@ class Deflate:
             data = str(view, "utf-8") if ws.is_text else bytes(view)
         ws._data = data
         yield MESSAGE
+
+    def _inflater(self, ws: Connection, size: int, filling: int) -> "Any":
+        return _inflater(memoryview(ws._data)[:size], self._in_bits, self._history, filling)
+
+    def _proof(self, ws: Connection, size: int, unsure: int) -> "Any":
+        proof = bytearray(unsure)
+        n = self._next(self._inflater(ws, size, 0xFF), proof)
+        return memoryview(proof)[:n]
+
+    def _next(self, stream: "Any", buffer: "Any") -> int:
+        try:
+            return stream.readinto(buffer)
+        except OSError:
+            raise ProtocolError(1007, _INVALID) from None
 
     def _remember(self, data: "Any") -> None:
         """Keep what the next message may refer to."""

@@ -383,10 +383,9 @@ class Connection:
                         self._late = 0
                         if packed:
                             packed = False
-                            to = data
+                            self._data = data
                             data = None
-                            yield from self._deflate.inflate(self, to, at)
-                            to = None
+                            yield from self._deflate.inflate(self, at)
                             continue
                         self._stop = at
                         if target is None:

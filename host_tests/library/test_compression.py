@@ -4,13 +4,11 @@ import random
 import zlib
 
 import pytest
-from microws.handshake import ClientHandshake
-from microws.permessage_deflate import Deflate
-from microws.protocol import _CLOSED as CLOSED
-from microws.upgrade import ServerHandshake
+from microws.compression import Deflate
+from microws.core import IDLE, PIECE
 
+from host_tests.library.front import INTO, OWN, PIECEWISE, Front, failed
 from host_tests.library.mock_socket import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
-from host_tests.library.test_protocol import INTO, OWN, PIECEWISE, Front, Handshake, failed
 
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 BOTH = "server_no_context_takeover; client_no_context_takeover"
@@ -90,28 +88,25 @@ def test_both_sides_of_this_library_agree():
             assert client.accepted(response)
             for sender, receiver in ((client, server), (server, client)):
                 data = random.Random(client_bits).randbytes(300) * 20
-                found = bytearray(len(data))
-                packed = sender.compress(data)
-                collected = receiver.collector(len(packed))
-                collected.write(packed)
-                inflater = receiver.inflater(collected)
-                at = 0
-                while n := inflater.readinto(memoryview(found)[at:]):
-                    at += n
-                assert found == data
+                here = Front(sender is client, extension=sender)
+                there = Front(sender is not client, extension=receiver)
+                here.send(BINARY, data)
+                assert here.sent[0] == 0xC2
+                there.feed(bytes(here.sent))
+                assert there.messages == [(BINARY, data, [data])]
 
 
-def test_handshake_offers_only_what_it_was_given():
-    assert b"Extensions" not in ClientHandshake("ws://h").request
-    request = ClientHandshake("ws://h", extension=Deflate(10)).request
+def test_handshake_offers_only_what_it_was_given(openings):
+    assert b"Extensions" not in openings.client().wire.sent
+    request = openings.client(compression=10).wire.sent
     offer = request.partition(b"Sec-WebSocket-Extensions: ")[2].partition(b"\r\n")[0].decode()
     assert offer.startswith("permessage-deflate; ")
     assert "server_max_window_bits=10" in offer
-    for given, agreed in ((Deflate(), True), (None, False)):
-        server = ServerHandshake(extension=given)
-        answer = server.respond(request[:-4])
-        assert (b"Sec-WebSocket-Extensions: permessage-deflate" in answer) == agreed
-        assert server.extension is given
+    for given in ("deflate", None):
+        server = openings.server(compression=given)
+        server.feed(request)
+        agreed = b"Sec-WebSocket-Extensions: permessage-deflate" in server.wire.sent
+        assert agreed == bool(given) == bool(server.ws._deflate)
 
 
 # Messages
@@ -119,9 +114,7 @@ def test_handshake_offers_only_what_it_was_given():
 
 def deflating(client, mode=OWN, room=8192, **limits):
     """A front whose handshake has agreed on the extension."""
-    handshake = Handshake()
-    handshake.extension = Deflate()
-    return Front(client, mode, room, handshake=handshake, **limits)
+    return Front(client, mode, room, extension=Deflate(), **limits)
 
 
 def packed(data):
@@ -181,14 +174,15 @@ def test_messages_at_every_split(client, mode, room):
         (1009, [(BINARY, packed(bytes(1001)), True, 4)]),
     ],
 )
-def test_broken_rule_fails_the_connection(client, code, frames_):
+def test_broken_rule_fails_the_connection(client, code, frames_, memory):
     data = b"".join(frame(op, payload, not client, *rest) for op, payload, *rest in frames_)
     for mode, room in ((OWN, 0), (INTO, 1000)):
         front = deflating(client, mode, room, max_size=1000)
+        memory.clear()
         front.feed(data)
         assert failed(front, code)
         assert front.messages == []
-        assert front.most <= 1001
+        assert max(memory) <= 1001
 
 
 @SIDES
@@ -221,11 +215,12 @@ def test_what_is_collected_is_bounded(client, mode, room, fragments):
 
 
 @SIDES
-def test_bomb_in_pieces_takes_the_buffer_only(client):
+def test_bomb_in_pieces_takes_the_buffer_only(client, memory):
     front = deflating(client, PIECEWISE, 1000, max_size=2000)
+    memory.clear()
     front.feed(frame(BINARY, packed(bytes(1_000_000)), not client, True, 4))
     assert len(front.messages[0][1]) == 1_000_000
-    assert front.most <= 2000
+    assert max(memory) <= 2000
 
 
 @SIDES
@@ -246,7 +241,7 @@ def test_sends_compressed_what_becomes_smaller_and_each_message_by_itself(client
     # Too short to gain by it, and fragments, go as they are.
     front.sent.clear()
     front.send(TEXT, b"a")
-    front.send(TEXT, TEXT_100.encode(), 0)
+    front.send(TEXT, TEXT_100.encode(), False)
     front.send(0, b"")
     assert [(op, fin) for op, fin, _ in front.replies()] == [(TEXT, 1), (TEXT, 0), (0, 1)]
 
@@ -254,19 +249,14 @@ def test_sends_compressed_what_becomes_smaller_and_each_message_by_itself(client
 @SIDES
 def test_close_while_a_message_is_left_half_inflated_ends(client):
     front = deflating(client, PIECEWISE, 10)
-    p = front.p
     data = frame(BINARY, packed(bytes(1000)), not client, True, 4)
     data += close_frame(1000, "", not client)
-    buffer = p.get_buffer()
-    memoryview(buffer)[: len(data)] = data
-    p.buffer_updated(len(data))
-    p.parse()
-    p.close()
-    # What comes is not wanted any more, so nobody calls next_piece().
-    for _ in range(1000):
-        if p.state == CLOSED:
-            break
-        p.parse()
-    assert (p.state, p.close_code) == (CLOSED, 1000)
-    front.drain()
+    front.wire.incoming = data
+    step = IDLE
+    while step != PIECE:
+        step = next(front.ws._receiver)
+    # What comes is not wanted any more: the pieces that are still to be inflated among it.
+    front.close()
+    assert (front.ended, front.ws.close_code) == (True, 1000)
     assert front.replies()[-1][0] == CLOSE
+    assert front.messages == []

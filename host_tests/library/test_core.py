@@ -6,15 +6,10 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from microws.core import ENDED
 from microws.errors import ConnectionClosed, ProtocolError
-from microws.protocol import _CLOSED as CLOSED
-from microws.protocol import _ENDED as ENDED
-from microws.protocol import _MESSAGE as MESSAGE
-from microws.protocol import _NOTHING as NOTHING
-from microws.protocol import _OPENED as OPENED
-from microws.protocol import _PIECE as PIECE
-from microws.protocol import Protocol
 
+from host_tests.library.front import INTO, OWN, PIECEWISE, Front, failed
 from host_tests.library.mock_socket import (
     BINARY,
     CLOSE,
@@ -23,131 +18,15 @@ from host_tests.library.mock_socket import (
     TEXT,
     close_frame,
     frame,
-    frames,
 )
 
-OWN, INTO, PIECEWISE = "own", "into", "piecewise"
 FUZZ = settings(derandomize=True, deadline=None, max_examples=150)
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 BIG = bytes(range(256)) * 20  # over the size from which a read goes straight into the middle
 
 
-class Handshake:
-    """One that is done with an empty line: the real one has tests of its own."""
-
-    request = b""
-    extension = None
-
-    def respond(self, head):
-        return None
-
-
-class Front:
-    """Feeds an open protocol, keeps to what it asks for, and notes what comes of it.
-
-    ``mode`` and ``room`` say how messages are received, ``write`` bounds one write.
-    """
-
-    def __init__(self, client, mode=OWN, room=8192, write=1 << 30, handshake=None, **limits):
-        self.p = Protocol(handshake or Handshake(), client, **limits)
-        self.write = write
-        self.messages = []
-        self.pieces = []
-        self.sent = bytearray()
-        self.most = 0  # memory that a message took
-        self.receive(mode, room)
-        assert self.feed(b"\r\n\r\n") == [OPENED]
-
-    def receive(self, mode, room=8192):
-        """Begin to receive, or go on, in this mode."""
-        self.mode = mode
-        self.room = room
-        target = None if mode == OWN else bytearray(room)
-        self.handle(self.p.receive_into(target, mode == PIECEWISE))
-
-    def handle(self, event):
-        p = self.p
-        if event in (MESSAGE, PIECE):
-            part = bytes(p.data[p.start : p.stop])
-            self.pieces.append(part)
-            if event == PIECE:
-                assert self.mode == PIECEWISE
-                p.next_piece()
-            else:
-                self.messages.append((p.opcode, b"".join(self.pieces), self.pieces))
-                self.pieces = []
-                p.release()
-                self.receive(self.mode, self.room)
-
-    def read(self, data):
-        """One read; the bytes that were not asked for are given back."""
-        p = self.p
-        buffer = p.get_buffer()
-        assert 0 < p.read_size <= len(buffer)
-        n = min(p.read_size, len(data))
-        memoryview(buffer)[:n] = data[:n]
-        p.buffer_updated(n)
-        return data[n:]
-
-    def feed(self, data):
-        """Give ``data`` in as few reads as possible; the events that came."""
-        events = []
-        while data and self.p.state != CLOSED:
-            data = self.read(data)
-            while True:
-                event = self.p.parse()
-                self.drain()
-                if event != NOTHING:
-                    events.append(event)
-                    self.handle(event)
-                if self.p.data is not None:
-                    self.most = max(self.most, len(self.p.data))
-                if event in (NOTHING, ENDED):
-                    break
-        return events
-
-    def feed_cut(self, data, cuts):
-        for at, end in itertools.pairwise([0, *cuts, len(data)]):
-            self.feed(data[at:end])
-        return self
-
-    def drain(self):
-        p = self.p
-        while p.data_to_send():
-            n = min(self.write, p.tx_end - p.tx_start)
-            self.sent += p.tx[p.tx_start : p.tx_start + n]
-            p.sent(n)
-
-    def send(self, *args):
-        self.p.send_message(*args)
-        self.drain()
-
-    def replies(self):
-        found, masked = frames(bytes(self.sent))
-        assert not found or masked == self.p.client
-        return found
-
-    def outcome(self):
-        """What a user and a peer see of it."""
-        error = self.p.closed_error() if self.p.state == CLOSED else None
-        messages = [(opcode, message) for opcode, message, _ in self.messages]
-        return messages, self.replies(), self.p.pongs, repr(error)
-
-
 def close_payload(code, reason=b""):
     return (CLOSE, 1, code.to_bytes(2, "big") + reason)
-
-
-def failed(front, code):
-    """Whether this side failed the connection with ``code``, and told both sides so."""
-    error = front.p.closed_error()
-    *_, (opcode, fin, payload) = front.replies()
-    return (
-        isinstance(error, ProtocolError)
-        and (front.p.state, error.code) == (CLOSED, code)
-        and (opcode, fin, payload[:2]) == (CLOSE, 1, code.to_bytes(2, "big"))
-        and payload[2:].decode() == error.reason != ""
-    )
 
 
 # Frames both ways
@@ -193,14 +72,14 @@ def test_server_sends_the_examples_of_the_rfc():
     front.send(TEXT, b"Hello")
     front.send(TEXT, b"Hel", 0)
     front.send(0, b"lo")
-    front.p.ping(b"Hello")
+    front.send(PING, b"Hello")
     front.drain()
     assert front.sent.hex() == "810548656c6c6f" + "010348656c80026c6f" + "890548656c6c6f"
 
 
 def test_client_sends_the_example_of_the_rfc(monkeypatch):
     front = Front(True)
-    monkeypatch.setattr("microws.mask.urandom", lambda n: bytes.fromhex("37fa213d")[:n])
+    monkeypatch.setattr("microws.loops.urandom", lambda n: bytes.fromhex("37fa213d")[:n])
     front.send(TEXT, b"Hello")
     assert front.sent.hex() == "818537fa213d7f9f4d5158"
 
@@ -209,11 +88,11 @@ def test_each_frame_has_a_key_of_its_own_from_urandom(monkeypatch):
     front = Front(True)
     keys = [bytes([i]) * 4 for i in range(4)]
     left = list(keys)
-    monkeypatch.setattr("microws.mask.urandom", lambda n: left.pop(0)[:n])
+    monkeypatch.setattr("microws.loops.urandom", lambda n: left.pop(0)[:n])
     front.send(TEXT, b"ab", 0)
-    front.p.ping(b"")
+    front.send(PING, b"")
     front.send(0, b"cd")
-    front.p.close()
+    front.close()
     front.drain()
     assert all(key in front.sent for key in keys[1:])
     assert left == []
@@ -349,12 +228,11 @@ def test_long_payload_needs_no_reads_through_the_read_buffer():
     front = Front(True, INTO, 5120)
     header = frame(BINARY, BIG)[:4]
     front.feed(header)
-    front.p.get_buffer()
-    assert front.p.read_size == len(BIG)
-    # The next header is read apart, so that its payload can go straight to its place as well.
+    front.wire.reads.clear()
     front.feed(BIG)
-    front.p.get_buffer()
-    assert front.p.read_size == len(header)
+    # The next header is read apart, so that its payload can go straight to its place as well.
+    front.feed(header)
+    assert front.wire.reads == [len(BIG), len(header)]
 
 
 @SIDES
@@ -384,7 +262,6 @@ def test_mode_is_changed_at_every_byte(client, first, second, read_size):
     for cut in range(1, len(data)):
         front = Front(client, *first, read_size=read_size)
         front.feed(data[:cut])
-        front.p.get_buffer()  # a front has asked for it before it timed out
         front.receive(*second)
         front.feed(data[cut:])
         assert front.outcome() == scripted(), cut
@@ -467,7 +344,7 @@ def test_broken_rule_fails_the_connection(client, code, sent):
             assert failed(front, code)
             assert front.messages[0][:2] == (TEXT, b"good")
             assert all(f[:2] in ((PONG, 1), (CLOSE, 1)) for f in front.replies())
-            assert front.p.close_code == 1006
+            assert front.ws.close_code == 1006
 
 
 @SIDES
@@ -501,7 +378,7 @@ def test_bad_text_is_refused_before_the_message_is_complete(client):
             data = frame(TEXT, good[:at] + bad + good, not client, False)
             front = Front(client, read_size=131)
             front.feed(data[: len(data) - len(good) - 1])
-            assert front.p.state != CLOSED
+            assert not front.ended
             front.feed(data[len(data) - len(good) - 1 :][:1])
             assert failed(front, 1007)
 
@@ -513,7 +390,7 @@ def test_close_code_that_may_not_be_sent_is_refused(client, code):
     front.feed(close_frame(code, "", not client))
     assert failed(front, 1002)
     with pytest.raises(ValueError):
-        Front(client).p.close(code)
+        Front(client).close(code)
 
 
 # Closing
@@ -527,14 +404,12 @@ def test_peer_closes(client, code, reason):
     for cut in range(0, len(data), 5):
         front = Front(client).feed_cut(data + b"\xff\xff", [cut])
         assert front.replies() == [close_payload(code)]
-        error = front.p.closed_error()
+        error = front.error()
         assert type(error) is ConnectionClosed
         assert (error.code, error.reason) == (code, reason)
-        assert (front.p.close_code, front.p.close_reason) == (code, reason)
+        assert (front.ws.close_code, front.ws.close_reason) == (code, reason)
         with pytest.raises(ConnectionClosed):
-            front.p.send_message(TEXT, b"")
-        with pytest.raises(ConnectionClosed):
-            front.p.ping()
+            front.send(TEXT, b"")
 
 
 @SIDES
@@ -542,19 +417,19 @@ def test_peer_closes_without_a_code(client):
     front = Front(client)
     assert front.feed(frame(CLOSE, b"", not client)) == [ENDED]
     assert front.replies() == [(CLOSE, 1, b"")]
-    assert (front.p.closed_error().code, front.p.closed_error().reason) == (1005, "")
+    assert (front.error().code, front.error().reason) == (1005, "")
 
 
 @SIDES
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (3999, "é" * 61 + ".")])
 def test_this_side_closes(client, code, reason):
     front = Front(client)
-    front.p.close(code, reason)
-    front.p.close(1001, "only the first counts")
+    front.close(code, reason)
+    front.close(1001, "only the first counts")
     front.drain()
     assert front.replies() == [close_payload(code, reason.encode())]
     with pytest.raises(ConnectionClosed):
-        front.p.send_message(TEXT, b"")
+        front.send(TEXT, b"")
     # What still comes is read and dropped, pings are not answered, then the peer's code counts.
     front.feed(
         frame(TEXT, b"late", not client)
@@ -564,7 +439,7 @@ def test_this_side_closes(client, code, reason):
     )
     assert front.messages == []
     assert len(front.replies()) == 1
-    assert (front.p.close_code, front.p.close_reason) == (4000, "reason")
+    assert (front.ws.close_code, front.ws.close_reason) == (4000, "reason")
 
 
 @SIDES
@@ -576,30 +451,30 @@ def test_this_side_closes_while_a_message_comes(client, mode, room):
     for cut in (0, 1, 3, 20, 140, 600, 3000):
         front = Front(client, mode, room)
         front.feed(data[:cut])
-        front.p.close()
+        front.close()
         front.feed(data[cut:] + end)
-        assert front.p.state == CLOSED
-        assert front.p.close_code == 1000
+        assert front.ended
+        assert front.ws.close_code == 1000
 
 
 @SIDES
 def test_violation_while_closing_ends_it_without_a_second_close(client):
     front = Front(client)
-    front.p.close()
+    front.close()
     front.drain()
     front.feed(frame(3, b"", not client))
-    assert front.p.state == CLOSED
+    assert front.ended
     assert front.replies() == [close_payload(1000)]
 
 
 @SIDES
 def test_reason_is_bounded(client):
-    Front(client).p.close(1000, "x" * 123)
+    Front(client).close(1000, "x" * 123)
     for reason in ("x" * 124, "é" * 62):
         with pytest.raises(ValueError):
-            Front(client).p.close(1000, reason)
+            Front(client).close(1000, reason)
     with pytest.raises(ValueError):
-        Front(client).p.close(1000, "\ud800")
+        Front(client).close(1000, "\ud800")
 
 
 @SIDES
@@ -609,10 +484,8 @@ def test_end_of_stream_at_every_byte(client, mode, room):
     for cut in range(len(data)):
         front = Front(client, mode, room, read_size=131)
         front.feed(data[:cut])
-        front.p.get_buffer()
-        front.p.buffer_updated(0)
-        assert front.p.parse() == ENDED
-        assert (front.p.closed_error().code, front.p.close_code) == (1006, 1006)
+        assert front.end() == [ENDED]
+        assert (front.error().code, front.ws.close_code) == (1006, 1006)
         whole = scripted()[0]
         assert front.outcome()[0] == whole[: len(front.messages)]
 
@@ -639,15 +512,17 @@ def test_max_size(client, cut):
 
 @SIDES
 @pytest.mark.parametrize("length", [101, 126, 65536, 2**31, 2**63 - 1])
-def test_too_large_is_refused_from_the_header_on(client, length):
+def test_too_large_is_refused_from_the_header_on(client, length, memory):
     header = frame(BINARY, bytes(126), not client)
     if length > 65535:
         header = bytes((header[0], header[1] | 0x7F)) + length.to_bytes(8, "big") + bytes(4)
     for limits, mode, room in (({"max_size": 100}, OWN, 0), ({"max_size": 2**64}, INTO, 100)):
         front = Front(client, mode, room, **limits)
+        front.settle()
+        memory[:] = [0]
         front.feed(header[:14])
         assert failed(front, 1009)
-        assert front.most <= 100
+        assert max(memory) <= 100
 
 
 @SIDES
@@ -688,62 +563,26 @@ def test_fragments_received_by_pieces_may_be_any_number(client):
 
 
 @SIDES
-@pytest.mark.parametrize("mode", [OWN, INTO, PIECEWISE])
-def test_message_timeout(client, mode):
-    front = Front(client, mode, message_timeout=2)
-    ping = frame(PING, b"", not client)
-    begin = frame(TEXT, b"a", not client, False)
-    for _ in range(3):  # what is waited for counts for each message anew, and not before it
-        for part in (begin, ping, frame(0, b"b", not client)):
-            front.p.waited(1000)
-            front.feed(part)
-    assert len(front.messages) == 3
-    for part in (begin[:1], begin[1:], ping, ping[:1]):
-        front.feed(part)
-        front.p.waited(500)
-    assert front.p.state < CLOSED
-    front.p.waited(1)
-    front.drain()
-    assert failed(front, 1008)
-
-
-@SIDES
-def test_message_timeout_counts_for_each_piece(client):
-    front = Front(client, PIECEWISE, 4, message_timeout=2)
-    for piece in (b"abcd", b"efgh", b"ijkl"):
-        front.feed(frame(BINARY if piece == b"abcd" else 0, piece, not client, False))
-        front.p.waited(1500)
-    assert front.p.state < CLOSED
-    front.p.waited(501)
-    front.drain()
-    assert failed(front, 1008)
-
-
-@SIDES
-def test_message_without_timeout(client):
-    front = Front(client, message_timeout=None)
-    front.feed(frame(TEXT, b"a", not client, False))
-    front.p.waited(1 << 29)
-    front.feed(frame(0, b"b", not client))
-    assert len(front.messages) == 1
-
-
-@SIDES
-def test_memory_for_a_message_in_fragments_is_bounded(client):
+def test_memory_for_a_message_in_fragments_is_bounded(client, memory):
     front = Front(client, max_size=1000, max_fragments=10000)
+    front.settle()
+    memory[:] = [0]
     front.feed(frame(BINARY, b"", not client, False))
     for _ in range(1000):
         front.feed(frame(0, b"x", not client, False))
-    assert front.most == 1000
+    assert max(memory) == 1000
     front.feed(frame(0, b"", not client))
     assert front.messages[0][1] == b"x" * 1000
 
 
 @SIDES
-def test_memory_is_not_taken_for_a_message_over_the_bound(client):
+def test_memory_is_not_taken_for_a_message_over_the_bound(client, memory):
     front = Front(client, PIECEWISE, 20, max_size=100)
+    front.settle()
+    memory[:] = [0]
     front.feed(frame(BINARY, BIG, not client))
-    assert front.most == 20
+    assert memory == [0]
+    assert [message[:2] for message in front.messages] == [(BINARY, BIG)]
 
 
 # Whatever comes, it ends as an event
@@ -770,7 +609,7 @@ def test_any_bytes_end_as_an_event(client, data):
         messages, replies, pongs, _ = front.outcome()
         # The code in a Close frame is what counts, not the words.
         replies = [(op, payload[:2] if op == CLOSE else payload) for op, _, payload in replies]
-        outcomes.append((messages, replies, pongs, front.p.state, front.p.close_code))
+        outcomes.append((messages, replies, pongs, front.ended, front.ws.close_code))
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
@@ -780,58 +619,39 @@ def test_any_bytes_end_as_an_event(client, data):
 @SIDES
 @pytest.mark.parametrize("write_size", [256, 300, 4096])
 @pytest.mark.parametrize("payload", [*PAYLOADS, BIG * 3], ids=len)
-def test_message_through_a_small_transmit_buffer(client, write_size, payload):
+def test_message_through_a_small_transmit_buffer(client, write_size, payload, memory):
     for write in (1, 7, 1 << 30):
         front = Front(client, write=write, write_size=write_size)
+        memory.clear()
         front.send(BINARY, payload)
         front.send(TEXT, b"after")
         assert front.replies() == [(BINARY, 1, payload), (TEXT, 1, b"after")]
-        assert len(front.p.tx) <= max(256, write_size + 64)
+        assert max(memory) <= max(256, write_size + 64)
 
 
 def test_message_that_fits_is_one_write():
     for client in (True, False):
         front = Front(client)
-        front.p.send_message(BINARY, BIG[:4000])
-        assert front.p.data_to_send()
-        assert not front.p.is_sending()
-        front.sent += front.p.tx[front.p.tx_start : front.p.tx_end]
+        front.send(BINARY, BIG[:4000])
         assert front.replies() == [(BINARY, 1, BIG[:4000])]
-
-
-@SIDES
-def test_messages_queued_before_any_write(client):
-    front = Front(client)
-    for i in range(50):
-        front.p.send_message(TEXT, b"%d" % i)
-    front.drain()
-    assert front.replies() == [(TEXT, 1, b"%d" % i) for i in range(50)]
+        assert front.wire.writes == 1
 
 
 def half_way(client):
     """A front with a message half-way out, and how much of it has gone."""
     front = Front(client, write_size=256)
-    p = front.p
-    p.send_message(BINARY, BIG)
-    front.sent += p.tx[p.tx_start : p.tx_start + 100]
-    p.sent(100)
-    assert p.is_sending()
+    front.wire.room = 100
+    front.begin(0x80 | BINARY, BIG)
+    assert front.ws._busy
+    assert len(front.sent) == 100
     return front
-
-
-def read_only(front, data):
-    """Read and parse, and write nothing."""
-    while data:
-        data = front.read(data)
-        while (event := front.p.parse()) not in (NOTHING, ENDED):
-            front.handle(event)
 
 
 @SIDES
 def test_newest_pong_only_waits_for_the_message_half_way(client):
     front = half_way(client)
     for data in (b"old", b"older", b"new" * 40):
-        read_only(front, frame(PING, data, not client))
+        front.feed(frame(PING, data, not client))
     front.drain()
     assert front.replies() == [(BINARY, 1, BIG), (PONG, 1, b"new" * 40)]
 
@@ -839,16 +659,16 @@ def test_newest_pong_only_waits_for_the_message_half_way(client):
 @SIDES
 def test_close_waits_for_the_message_half_way(client):
     front = half_way(client)
-    read_only(front, frame(PING, b"p", not client) + close_frame(1001, "", not client))
+    front.feed(frame(PING, b"p", not client) + close_frame(1001, "", not client))
     front.drain()
-    assert front.p.close_code == 1001
+    assert front.ws.close_code == 1001
     assert front.replies() == [(BINARY, 1, BIG), (PONG, 1, b"p"), close_payload(1001)]
 
 
 @SIDES
 def test_failure_waits_for_the_message_half_way(client):
     front = half_way(client)
-    read_only(front, frame(TEXT, b"\xff", not client))
+    front.feed(frame(TEXT, b"\xff", not client))
     front.drain()
     assert front.replies()[0] == (BINARY, 1, BIG)
     assert failed(front, 1007)
@@ -857,28 +677,9 @@ def test_failure_waits_for_the_message_half_way(client):
 @SIDES
 def test_ping_stays_a_ping_while_a_message_is_half_way(client):
     front = half_way(client)
-    front.p.ping(b"mine")
-    front.drain()
+    front.wire.room = None
+    front.send(PING, b"mine")
     assert front.replies() == [(BINARY, 1, BIG), (PING, 1, b"mine")]
-
-
-@SIDES
-def test_ping_stays_a_ping_when_the_transmit_buffer_is_full(client):
-    front = Front(client)
-    for i in range(3):
-        front.p.ping(b"%d" % i * 125)
-    front.drain()
-    assert {opcode for opcode, _, _ in front.replies()} == {PING}
-
-
-@SIDES
-def test_ping_is_bounded(client):
-    front = Front(client)
-    front.p.ping(bytes(125))
-    with pytest.raises(ValueError):
-        front.p.ping(bytes(126))
-    front.drain()
-    assert front.replies() == [(PING, 1, bytes(125))]
 
 
 @SIDES
@@ -887,7 +688,7 @@ def test_pongs_keep_their_order_and_come_before_the_close(client, sizes):
     front = Front(client, read_size=4096)
     pings = [bytes([i]) * n for i, n in enumerate(sizes)]
     data = b"".join(frame(PING, data, not client) for data in pings)
-    read_only(front, data + close_frame(1000, "", not client))
+    front.feed(data + close_frame(1000, "", not client))
     front.drain()
     *pongs, close = front.replies()
     assert close == close_payload(1000)
@@ -902,45 +703,37 @@ def test_pongs_keep_their_order_and_come_before_the_close(client, sizes):
 def test_pongs_are_counted(client):
     front = Front(client)
     front.feed(frame(PONG, b"", not client) + frame(PONG, b"x" * 125, not client))
-    assert front.p.pongs == 2
+    assert front.ws.pongs == 2
     assert front.replies() == []
 
 
 @SIDES
-def test_transmit_buffer_does_not_grow_with_what_a_peer_sends(client):
+def test_transmit_buffer_does_not_grow_with_what_a_peer_sends(client, memory):
     front = Front(client)
+    front.wire.room = 0
     source = random.Random(5)
     for _ in range(300):
-        read_only(front, frame(PING, source.randbytes(source.randrange(126)), not client))
-    assert len(front.p.tx) <= 1024
+        front.feed(frame(PING, source.randbytes(source.randrange(126)), not client))
+    assert max(memory) <= 1024
+    front.drain()
+    assert len(front.replies()) < 3
 
 
 @SIDES
 def test_lost_connection_sends_nothing_more(client):
     front = half_way(client)
-    read_only(front, frame(PING, b"", not client))
-    front.p.abort()
-    assert not front.p.data_to_send()
-    assert front.p.closed_error().code == 1006
+    front.feed(frame(PING, b"", not client))
+    front.ws._close_socket()
+    assert front.wire.closed
+    with pytest.raises(ConnectionClosed) as caught:
+        front.send(PING, b"")
+    assert caught.value.code == 1006
+    assert len(front.sent) == 100
 
 
 def test_opening_a_second_message_on_a_closed_connection_gives_the_reason():
     front = Front(True)
     front.feed(frame(3, b""))
-    for attempt in (front.p.ping, lambda: front.p.send_message(TEXT, b"x")):
-        with pytest.raises(ProtocolError) as caught:
-            attempt()
-        assert caught.value.code == 1002
-
-
-@SIDES
-def test_lost_connection_is_closed_where_memory_is_short(client, monkeypatch):
-    front = half_way(client)
-
-    def no_memory(n):
-        raise MemoryError
-
-    monkeypatch.setattr(front.p, "buffer_updated", no_memory)
-    front.p.abort()
-    assert front.p.state == CLOSED
-    assert not front.p.data_to_send()
+    with pytest.raises(ProtocolError) as caught:
+        front.send(TEXT, b"x")
+    assert caught.value.code == 1002
