@@ -706,8 +706,12 @@ class Connection:
                 payload = None  # type: ignore[assignment]
 
     def _close(self, payload: bytes) -> "Steps":
-        """The steps of a close from this side, up to the end; messages that come are dropped."""
+        """The steps of a close from this side, up to the end."""
         yield from self._send_close(payload)
+        yield from self._drop()
+
+    def _drop(self) -> "Steps":
+        """The steps from a Close that was sent to the end; messages that come are dropped."""
         if self._receiver is OVER:  # interrupted, so nobody knows where a frame begins
             yield from self._drain()
         for step in self._receiver:
