@@ -9,19 +9,23 @@ import hashlib
 import re
 import zlib
 
-from microws import handshake
+from microws import client_handshake as connecting
+from microws import compression, core
+from microws.compression import Deflate
+from microws.core import (
+    ENDED,
+    MESSAGE,
+    PIECE,
+    READ,
+    WRITE,
+    Connection,
+    close_code_allowed,
+    close_payload,
+)
 from microws.errors import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
-from microws.frames import close_code_allowed
-from microws.handshake import ClientHandshake
-from microws.permessage_deflate import _TAIL, Deflate
-from microws.protocol import Protocol
-from microws.upgrade import ServerHandshake
 
+from host_tests.library.front import Openings, Wire
 from host_tests.library.mock_socket import BINARY, CLOSE, PING, PONG, TEXT, frame, frames, request
-
-# The numbers of protocol.py, which keeps them to itself.
-CONNECTING, OPEN, CLOSING, CLOSED = range(4)
-NOTHING, MESSAGE, PIECE, OPENED, ENDED = range(5)
 
 NONCE = bytes(range(16))
 SUBPROTOCOLS = ("b", "a")
@@ -107,6 +111,7 @@ class Script:
         self.late = bool(setup & 32)  # nothing is written before it has to be
         self.read_size = 131 + (setup >> 6) * 43
         self.step = source.byte() % 200 + 1
+        self.has_head = False
         self.stream = bytearray()
         self.acts = []
         begin(self, source)
@@ -140,149 +145,206 @@ class Script:
         self.stream += frame(OPCODES[flags & 15], payload, masked, not flags & 16, rsv)
 
 
-class Player:
-    """One side of a connection that plays a script, and looks after each step that all is well."""
+class Line(Wire):
+    """A ``Wire`` that may break: what came is given, and nothing goes out any more."""
 
-    def __init__(self, script, handshake_, write):
-        self.client = script.client
+    broken = False
+
+    def readinto(self, buffer, n):
+        if self.broken and not self.incoming:
+            raise OSError("reset")
+        return super().readinto(buffer, n)
+
+    def write(self, buffer, at, n):
+        if self.broken:
+            raise OSError("reset")
+        return super().write(buffer, at, n)
+
+
+class Player:
+    """One side of a connection that plays a script, and looks after each step that all is well.
+
+    ``steps`` are those of its opening handshake, None where it is open.
+    """
+
+    def __init__(self, script, ws, wire, steps, write):
         self.late = script.late
-        self.write = write
-        self.p = Protocol(
-            handshake_, script.client, max_header=MAX_HEADER, read_size=script.read_size, **LIMITS
-        )
+        self.ws = ws
+        self.wire = wire
+        wire.most = write
+        wire.room = 0 if self.late else None
+        self.opening = steps
+        self.closing = None
+        self.error = None
+        self.ended = False
         self.messages = []
         self.pieces = []
-        self.sent = bytearray()
         self.receive(script.mode)
+        self.run()
 
     # What a front does
 
     def receive(self, mode):
         self.mode = mode
         self.room = (0, 300, 7, 150)[mode]
-        target = bytearray(self.room) if mode else None
-        event = self.p.receive_into(target, mode > 1)
-        if event == PIECE:
-            self.handle(event, MAX_SIZE)  # what came before the change to pieces goes as one
+        self.target = bytearray(self.room) if mode else None
+        # What came before the change to pieces goes as one.
+        self.handle(self.ws._receive_to(self.target, mode > 1), MAX_SIZE)
 
-    def handle(self, event, most=0):
-        p = self.p
-        part = bytes(p.data[p.start : p.stop])
-        assert 0 <= p.start <= p.stop <= len(p.data)
-        if p.opcode == TEXT:
-            part.decode()
-        else:
-            assert p.opcode == BINARY
-        self.pieces.append(part)
-        if event == PIECE:
-            assert self.mode > 1
-            assert len(part) <= (most or self.room)
-            p.next_piece()
-        else:
-            message = b"".join(self.pieces)
-            assert self.mode > 1 or len(message) <= (self.room or MAX_SIZE)
-            self.messages.append((p.opcode, message))
-            self.pieces = []
-            p.release()
-            self.receive(self.mode)
+    def step(self):
+        if self.opening:
+            try:
+                return next(self.opening)
+            except StopIteration:
+                self.opening = None
+            except (HandshakeError, OSError) as error:
+                self.error = error
+                if self.ws._client:
+                    self.ws._close_socket()  # nobody is to be told
+                return ENDED
+        return next(self.closing or self.ws._receiver, ENDED)
 
-    def parse(self):
-        p = self.p
-        while True:
-            event = p.parse()
+    def run(self):
+        """Go on until there is nothing left to read, or to be written."""
+        wire = self.wire
+        while not self.ended:
+            step = self.step()
             self.look()
-            if not self.late:
-                self.drain()
-            if event in (MESSAGE, PIECE):
-                self.handle(event)
-            elif event == OPENED:
-                assert p.state not in (CLOSED, CONNECTING)
+            self.handle(step)
+            if step == WRITE and wire.room == 0:
+                break
+            if step <= READ and not (wire.incoming or wire.ended or wire.broken):
+                break
+
+    def handle(self, step, most=0):
+        ws = self.ws
+        if step == ENDED:
+            self.ended = True
+            self.finish()
+        elif step > WRITE:
+            part = ws._data
+            if self.mode == 0:
+                assert type(part) is (str if ws.is_text else bytes)
+                part = part.encode() if ws.is_text else part
+            assert 0 <= ws._stop <= len(part)
+            part = bytes(part[: ws._stop])
+            if ws.is_text:
+                part.decode()
+            self.pieces.append(part)
+            if step == PIECE:
+                assert self.mode > 1
+                assert len(part) <= (most or self.room)
             else:
-                assert event in (NOTHING, ENDED)
-                assert (event == ENDED) == (p.state == CLOSED)
-                return
+                assert step == MESSAGE
+                message = b"".join(self.pieces)
+                assert self.mode > 1 or len(message) <= (self.room or MAX_SIZE)
+                self.messages.append((TEXT if ws.is_text else BINARY, message))
+                self.pieces = []
+                ws._data = ws._target = None
+                ws._piecewise = False
+                self.receive(self.mode)
+
+    def finish(self):
+        """The last steps, as far as they go without waiting."""
+        for step in self.ws._receiver:
+            if step != WRITE or self.wire.room == 0:
+                break
 
     def feed(self, data):
-        p = self.p
-        while data and p.state != CLOSED:
-            buffer = p.get_buffer()
-            n = min(p.read_size, len(data))
-            assert 0 < n <= len(buffer)
-            memoryview(buffer)[:n] = data[:n]
-            data = data[n:]
-            p.buffer_updated(n)
-            self.parse()
+        self.wire.incoming += data
+        self.run()
+
+    def send(self, byte0, payload):
+        self.ws._byte0 = byte0
+        self.ws._out = payload
+        try:
+            next(self.ws._sender)
+        except (StopIteration, OSError):
+            self.ws._mute()
+            raise self.ws._closed() from None
 
     def drain(self):
-        p = self.p
-        while p.data_to_send():
-            n = min(self.write, p.tx_end - p.tx_start)
-            assert n > 0
-            self.sent += p.tx[p.tx_start : p.tx_start + n]
-            p.sent(n)
+        """The wire takes all, what waits goes out, and what waited for that goes on."""
+        self.wire.room = None
+        if self.ended:
+            self.finish()
+        elif self.ws._busy and not self.ws._closing:
+            try:
+                while next(self.ws._sender):
+                    pass
+            except OSError:
+                self.ws._mute()
+        self.run()
+        self.wire.room = 0 if self.late else None
 
     def act(self, kind, argument):
-        p = self.p
+        ws = self.ws
         if kind == 11:
-            if self.mode > 1:
-                self.pieces = []
-            self.receive(argument & 3)
+            if self.closing is None and not self.ended:
+                if self.mode > 1:
+                    self.pieces = []
+                self.receive(argument & 3)
         elif kind == 15:
-            if argument & 3 == 0 and p.state != CLOSED:
-                p.get_buffer()
-                p.buffer_updated(0)
-                self.parse()
+            self.wire.ended = argument & 3 == 0
+            self.wire.broken = argument & 3 == 1
         else:
             self.drain()  # a front sends one thing at a time
-            try:
-                if kind == 12:
-                    p.send_message(BINARY, NOISE[: LENGTHS[argument & 15] * (argument >> 5)])
-                elif kind == 13:
-                    p.ping(bytes(min(argument, 125)))
-                elif argument & 1:
-                    p.close(3000 + argument, "é" * (argument >> 3))
-            except WebSocketError:
-                assert p.state != OPEN
-            if not self.late:
-                self.drain()
-        self.look()
+            if self.opening is None:
+                try:
+                    if kind == 12:
+                        payload = NOISE[: LENGTHS[argument & 15] * (argument >> 5)]
+                        self.send(0x80 | BINARY, payload)
+                    elif kind == 13:
+                        self.send(0x80 | PING, bytes(min(argument, 125)))
+                    elif argument & 1 and not ws._closing:
+                        payload = close_payload(3000 + argument, "é" * (argument >> 3))
+                        self.closing = ws._close(payload)
+                except WebSocketError:
+                    assert ws._closing or ws.close_code is not None
+        self.run()
 
     # What must hold
 
     def look(self):
-        p = self.p
-        assert 0 <= p._rx_start <= p._rx_end <= len(p._rx)
-        assert 0 <= p.tx_start <= p.tx_end <= len(p.tx)
-        # Enough for the handshake's answer, and not more than a few small frames beside a message.
-        assert len(p.tx) <= 1024
-        assert len(p._later) <= 4
-        if p.data is not None and p.data is not p._rx:
-            assert len(p.data) <= max(MAX_SIZE + 1, self.room)
-        if p._collected is not None:
-            assert p._collected.tell() <= MAX_SIZE
-        if p._inflater is not None:
-            assert len(p._inflater._rest) <= MAX_SIZE + len(_TAIL)
-        if p._head is not None:
-            assert len(p._head) <= MAX_HEADER
+        assert max(MADE, default=0) <= MAX_SIZE
+        MADE.clear()
+        assert self.ws._pong is None or len(self.ws._pong) <= 125
+        if self.ws._deflate:
+            assert len(self.ws._deflate._history) <= 1 << self.ws._deflate._in_bits
 
     def result(self):
-        p = self.p
+        ws = self.ws
         self.drain()
-        error = None
-        if p.state == CLOSED:
-            error = p.closed_error()
-            assert type(error) in (HandshakeError, ProtocolError, ConnectionClosed)
+        error = self.error
+        if self.ended and error is None:
+            error = ws._closed()
+            assert type(error) in (ProtocolError, ConnectionClosed)
             if isinstance(error, ProtocolError):
                 assert error.code in (1002, 1007, 1008, 1009)
-                assert p.close_code == 1006 or p.client is None
-            elif isinstance(error, ConnectionClosed):
+                assert ws.close_code == 1006
+            else:
                 assert error.code in (1005, 1006) or close_code_allowed(error.code)
-            assert p.data is None
+                assert ws.close_code == error.code
+            assert ws._data is None
+            assert ws._target is None
         return error
 
 
-def play(script, make_handshake, cuts, write):
-    player = Player(script, make_handshake(), write)
+# The size of each bytearray that the core made since it was last looked at.
+MADE = []
+
+
+def _counted(*of):
+    new = bytearray(*of)
+    MADE.append(len(new))
+    return new
+
+
+core.bytearray = compression.bytearray = _counted
+
+
+def play(script, begin, cuts, write):
+    player = Player(script, *begin(), write)
     acts = iter([*script.acts, (len(script.stream), 0, 0)])
     place, kind, argument = next(acts)
     at = 0
@@ -295,14 +357,16 @@ def play(script, make_handshake, cuts, write):
             player.act(kind, argument)
             place, kind, argument = next(acts)
     error = player.result()
-    head, body = b"", bytes(player.sent)
-    if isinstance(error, HandshakeError) and not script.client:
-        return (head + body, error.status, error.reason)
-    if player.p.state != CONNECTING or script.client:
-        head, empty_line, body = body.partition(b"\r\n\r\n")
-        assert empty_line
-    elif body:
-        raise AssertionError("an answer before the question is complete")
+    sent = bytes(player.wire.sent)
+    if player.error and not script.client:
+        return sent, getattr(error, "status", None), repr(error)
+    head, body = b"", sent
+    if script.has_head:
+        head, empty_line, body = sent.partition(b"\r\n\r\n")
+        if player.opening is not None and not script.client:
+            assert sent == b"", "an answer before the question is complete"
+        else:
+            assert empty_line or player.wire.broken
     replies, masked = frames(body)
     assert not replies or masked == script.client
     closes = [i for i, (opcode, _, _) in enumerate(replies) if opcode == CLOSE]
@@ -315,18 +379,18 @@ def play(script, make_handshake, cuts, write):
         if opcode != PONG
     ]
     failure = getattr(error, "code", None), getattr(error, "status", None)
-    outcome = (head, player.messages, others, player.p.pongs, failure, type(error))
+    outcome = (head, player.messages, others, player.ws.pongs, failure, type(error))
     return outcome, pongs, player
 
 
-def same_however_cut(script, make_handshake):
+def same_however_cut(script, begin):
     places = {place for place, _, _ in script.acts} | {len(script.stream)}
     coarse = sorted(places)
     fine = sorted(places.union(range(0, len(script.stream), script.step)))
-    a = play(script, make_handshake, coarse, 1 << 30)
-    b = play(script, make_handshake, fine, script.step)
+    a = play(script, begin, coarse, 1 << 30)
+    b = play(script, begin, fine, script.step)
     assert a[0] == b[0], (a[0], b[0])
-    if len(a) == 3 and len(a[0]) == 6:
+    if len(a[0]) == 6:
         # Of several Pongs that wait only the newest goes out (§5.5.3), so their number may
         # differ; the last Ping that was answered is the same.
         assert a[1][-1:] == b[1][-1:]
@@ -336,43 +400,44 @@ def same_however_cut(script, make_handshake):
 # The checks
 
 
+def is_open(script):
+    """What begins a player whose handshake is done."""
+    ws = Connection(script.client, 10, read_size=script.read_size, **LIMITS)
+    ws._sock = wire = Line()
+    ws._start(0, 0)
+    if script.deflate:
+        Deflate(script.deflate).begin(ws)
+    return ws, wire, None
+
+
 def frame_bytes(data):
     """The open connection, either side, with and without compression."""
 
     def begin(script, source):
-        script.stream += b"\r\n\r\n"
         script.random_frames(source)
 
     script = Script(data, begin)
-
-    class Done:
-        """A handshake that is done with an empty line."""
-
-        request = b"\r\n\r\n" if script.client else b""
-        extension = Deflate(script.deflate) if script.deflate else None
-
-        def respond(self, head):
-            return None if script.client else b"\r\n\r\n"
-
-    same_however_cut(script, Done)
+    same_however_cut(script, lambda: is_open(script))
 
 
 def open_connection(data):
     """As ``frame_bytes``, with the peer's bytes as they come."""
 
     def begin(script, source):
-        script.stream += b"\r\n\r\n" + source.take(len(data))
+        script.stream += source.take(len(data))
 
     script = Script(data, begin)
+    same_however_cut(script, lambda: is_open(script))
 
-    class Done:
-        request = b"\r\n\r\n" if script.client else b""
-        extension = Deflate(script.deflate) if script.deflate else None
 
-        def respond(self, head):
-            return None if script.client else b"\r\n\r\n"
+def handshake(script, make):
+    def begin():
+        limits = {"read_size": script.read_size, **LIMITS}
+        opening = make(max_header=MAX_HEADER, limits=limits, compression=script.deflate or None)
+        return opening.ws, opening.wire, opening.steps
 
-    same_however_cut(script, Done)
+    script.has_head = True
+    return same_however_cut(script, begin)
 
 
 def server_handshake(data):
@@ -383,11 +448,8 @@ def server_handshake(data):
         script.stream += source.take(len(data))
 
     script = Script(data, begin)
-
-    def make_handshake():
-        return ServerHandshake(SUBPROTOCOLS, Deflate(script.deflate) if script.deflate else None)
-
-    result = same_however_cut(script, make_handshake)
+    openings = Openings(setattr, Line)
+    result = handshake(script, lambda **options: openings.server(SUBPROTOCOLS, **options))
     head = result[0] if isinstance(result[0], bytes) else result[0][0]
     if head:
         lines = head.partition(b"\r\n\r\n")[0].split(b"\r\n")
@@ -412,14 +474,14 @@ def client_handshake(data):
         script.stream += source.take(len(data))
 
     script = Script(data, begin)
-
-    def make_handshake():
-        extension = Deflate(script.deflate) if script.deflate else None
-        return ClientHandshake("ws://here/path", (), SUBPROTOCOLS, extension)
-
-    handshake.urandom = lambda n: NONCE[:n]
-    result = same_however_cut(script, make_handshake)
-    if result[2].p.state != CONNECTING and result[0][5] is not HandshakeError:
+    openings = Openings(setattr, Line)
+    connecting.urandom = lambda n: NONCE[:n]
+    result = handshake(
+        script,
+        lambda **options: openings.client("ws://here/path", (), SUBPROTOCOLS, **options),
+    )
+    player = result[2]
+    if player.opening is None:
         answer = bytes(script.stream).partition(b"\r\n\r\n")[0]
         assert re.match(rb"HTTP/1\.[1-9] 101[ \r]", answer)
         assert TO_CLIENT.split(b"\r\n")[3].partition(b": ")[2] in answer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from host_tests.support.paths import TOP
 
-INSTRUMENTED = ["frames", "handshake", "permessage_deflate", "protocol", "upgrade"]
+INSTRUMENTED = ["client_handshake", "compression", "core", "handshake", "server_handshake", "url"]
 FOUND = TOP / ".cache" / "fuzz" / "found"
 
 

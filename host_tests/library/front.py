@@ -96,7 +96,8 @@ class Opening:
 class Openings:
     """Makes them, once ``replace``, which is as ``setattr()``, has put ``Wire`` in its place."""
 
-    def __init__(self, replace):
+    def __init__(self, replace, wire=Wire):
+        self.make = wire
         self.wire = None
         for module in (client_handshake, server_handshake):
             replace(module, "adapt", lambda sock: sock)
@@ -116,21 +117,21 @@ class Openings:
         compression=None,
         max_header=4096,
         max_fields=64,
-        **limits,
+        limits=(),
     ):
-        """One whose request has gone out."""
-        self.wire = wire = Wire()
-        ws = Connection(True, 10, **limits)
+        """One whose request has gone out; the arguments are those of ``microws.connect()``."""
+        self.wire = self.make()
+        ws = Connection(True, 10, **dict(limits))
         steps = client_handshake.connecting(
             ws, url, headers, subprotocols, None, compression, max_header, max_fields
         )
-        opening = Opening(wire, ws, steps)
+        opening = Opening(self.wire, ws, steps)
         opening.feed()
         return opening
 
     def server(self, *handshake, max_header=4096, max_fields=64, limits=(), **options):
         """One that has heard nothing; the arguments are those of ``ServerHandshake``."""
-        wire = Wire()
+        wire = self.make()
         ws = Connection(False, 10, **dict(limits))
         handshake = server_handshake.ServerHandshake(*handshake, **options)
         address = ("10.0.0.1", 2)

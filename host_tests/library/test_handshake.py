@@ -528,7 +528,7 @@ def splits(n):
 def test_client_reads_the_response_in_any_pieces(connect):
     data = head(RESPONSE) + b"\r\n\r\n"
     for cuts in splits(len(data)):
-        client = connect(read_size=131)
+        client = connect(limits={"read_size": 131})
         request = bytes(client.wire.sent)
         client.feed_cut(data, cuts)
         assert (client.is_open, client.ws.subprotocol) == (True, "chat")
