@@ -296,7 +296,10 @@ class Connection:
                         body = lo + size
                         if op > 7:
                             lo = body
-                            self._control(op, body - length, length)
+                            n = body - length
+                            if mask:
+                                apply_mask(rx, n, rx, n, length, rx, n - 4, 0)
+                            self._control(op, n, length)
                             continue
                         if length > 125:
                             length = long_length(rx, lo)
@@ -525,27 +528,28 @@ class Connection:
 
     def _control(self, opcode: int, at: int, n: int) -> None:
         """Deal with a control frame (§5.5), its payload at ``_rx[at:at + n]``."""
-        rx = self._rx
-        if not self._client:
-            apply_mask(rx, at, rx, at, n, rx, at - 4, 0)
         if opcode == 9:
             if not self._closing:
-                self._pong = bytes(memoryview(rx)[at : at + n])
+                self._pong = bytes(memoryview(self._rx)[at : at + n])
                 if not self._busy:
                     self._push()
         elif opcode == 10:
             self.pongs += 1
-        elif n == 0:
-            raise ConnectionClosed(1005, "")
-        elif n == 1:
-            raise ProtocolError(1002, "close code cut short")
         else:
-            code = rx[at] << 8 | rx[at + 1]
-            if not close_code_allowed(code):
-                raise ProtocolError(1002, "close code %d not allowed" % code)
-            if validate(rx, at + 2, at + n, 0):
-                raise ProtocolError(1007, "close reason is not UTF-8")
-            raise ConnectionClosed(code, str(memoryview(rx)[at + 2 : at + n], "utf-8"))
+            self._closed_by_peer(at, n)
+
+    def _closed_by_peer(self, at: int, n: int) -> None:
+        rx = self._rx
+        if n == 0:
+            raise ConnectionClosed(1005, "")
+        if n == 1:
+            raise ProtocolError(1002, "close code cut short")
+        code = rx[at] << 8 | rx[at + 1]
+        if not close_code_allowed(code):
+            raise ProtocolError(1002, "close code %d not allowed" % code)
+        if validate(rx, at + 2, at + n, 0):
+            raise ProtocolError(1007, "close reason is not UTF-8")
+        raise ConnectionClosed(code, str(memoryview(rx)[at + 2 : at + n], "utf-8"))
 
     def _grown(self, data: "Any", at: int, size: int, fin: int) -> "Any":
         """Memory for ``size`` bytes of a message; where more fragments follow, some ahead."""
