@@ -202,7 +202,14 @@ class Player:
                 if self.ws._client:
                     self.ws._close_socket()  # nobody is to be told
                 return ENDED
-        return next(self.closing or self.ws._receiver, ENDED)
+        if self.closing is None:
+            return next(self.ws._receiver)
+        try:
+            return next(self.closing, ENDED)
+        except OSError:
+            assert self.wire.broken
+            self.ws._close_socket()
+            return ENDED
 
     def run(self):
         """Go on until there is nothing left to read, or to be written."""
