@@ -4,8 +4,9 @@ import socket
 
 import microws
 import pytest
-from conftest import INTERPRETERS, environment
 from microws import _compat, errors
+
+from host_tests.support.interpreters import INTERPRETERS, environment
 
 
 @pytest.fixture
