@@ -9,8 +9,8 @@ from microws.permessage_deflate import Deflate
 from microws.protocol import _CLOSED as CLOSED
 from microws.upgrade import ServerHandshake
 
-from host_tests.library.mock_socket import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
 from host_tests.library.test_protocol import INTO, OWN, PIECEWISE, Front, Handshake, failed
+from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
 
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 BOTH = "server_no_context_takeover; client_no_context_takeover"

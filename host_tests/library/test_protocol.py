@@ -15,16 +15,7 @@ from microws.protocol import _OPENED as OPENED
 from microws.protocol import _PIECE as PIECE
 from microws.protocol import Protocol
 
-from host_tests.library.mock_socket import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    close_frame,
-    frame,
-    frames,
-)
+from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, frames
 
 OWN, INTO, PIECEWISE = "own", "into", "piecewise"
 FUZZ = settings(derandomize=True, deadline=None, max_examples=150)
