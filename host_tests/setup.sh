@@ -10,12 +10,16 @@ usage='Usage: setup.sh [PART...]     without a PART: all of them
   websocketd   .cache/bin/websocketd
   chromium     .cache/bin/chromium, and Playwright, which drives it, in .cache/playwright
   ip           .cache/bin/ip, of iproute2
-  stubs        the MicroPython stubs for mypy, in .cache/stubs'
+  stubs        the MicroPython stubs for mypy, in .cache/stubs
+       setup.sh --renew-lock [SET...]     lock the Debian packages that the index has now'
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$top/.cache
-# shellcheck source=host_tests/debian.sh
-. "$top/host_tests/debian.sh"
+
+# debian SET FOLDER [--arch ARCH]: a set of setup/debian.toml, unpacked into FOLDER
+debian() {
+    python3 "$top/host_tests/setup/debian.py" unpack "$@"
+}
 
 fail() {
     printf '%s\n' "$1" >&2
@@ -35,16 +39,10 @@ install_packages() {
 
 setup_venv() {
     local requirements=$top/host_tests/requirements.txt stamp=$top/.venv/.set-up wanted wheel
-    command -v python3 >/dev/null ||
-        fail 'There is no python3 here. Install Python 3.11 or later, then run this again.'
     # A virtual environment knows its own path and its Python: with another of either it is made
     # anew.
-    wanted=$(python3 -c 'import sys
-if sys.version_info < (3, 11):
-    sys.exit("python3 is %d.%d here, too old. Put Python 3.11 or later first on PATH, "
-             "then run this again." % sys.version_info[:2])
-print(sys.version, sys.base_prefix)') || exit 1
-    wanted=$(printf '%s\n' "$top" "$wanted" && cat "$requirements")
+    wanted=$(printf '%s\n' "$top" && cat "$requirements" &&
+        python3 -c 'import sys; print(sys.version, sys.base_prefix)')
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return
     fi
@@ -54,7 +52,7 @@ print(sys.version, sys.base_prefix)') || exit 1
         python3 -m venv "$top/.venv" || fail 'Cannot make the virtual environment: see above.'
     else
         # Debian keeps pip for virtual environments in a package of its own, perhaps not installed.
-        debian_unpack trixie "$(dpkg --print-architecture)" "$cache/pip" python3-pip-whl || exit 1
+        debian pip "$cache/pip" || exit 1
         wheel=("$cache"/pip/usr/share/python-wheels/pip-*.whl)
         { python3 -m venv --without-pip "$top/.venv" &&
             "$top/.venv/bin/python" "${wheel[0]}/pip" install -qq --no-index "${wheel[0]}"; } ||
@@ -99,9 +97,7 @@ setup_micropython() {
         arm64:32 | armhf:32) arch=armhf ;;
         *) fail "Debian has no $bits-bit MicroPython that runs on $(dpkg --print-architecture)." ;;
     esac
-    [ -d "$cache/$name" ] || echo "Setting up MicroPython, $bits-bit ..."
-    debian_unpack trixie "$arch" "$cache/$name" \
-        micropython libc6 libffi8 libmbedcrypto16 libmbedtls21 libmbedx509-7 || exit 1
+    debian micropython "$cache/$name" --arch "$arch" || exit 1
     root=$cache/$name
     loader=("$root"/usr/lib*/ld-linux*.so.*)
     libraries=("$root"/usr/lib/*-linux-gnu*)
@@ -114,8 +110,7 @@ exec \"\$root${loader[0]#"$root"}\" --argv0 \"\$0\" \\
 }
 
 setup_websocketd() {
-    [ -d "$cache/websocketd" ] || echo 'Setting up websocketd ...'
-    debian_unpack bookworm "$(dpkg --print-architecture)" "$cache/websocketd" websocketd || exit 1
+    debian websocketd "$cache/websocketd" || exit 1
     launcher websocketd "exec \"\${0%/*}/../websocketd/usr/bin/websocketd\" \"\$@\""
 }
 
@@ -127,7 +122,7 @@ runs() {
 # setup_chromium: the system's own where it has one; else Debian's package, with the libraries and
 # fonts that this system lacks
 setup_chromium() {
-    local system codename root=$cache/chromium
+    local system root=$cache/chromium
     for system in chromium chromium-browser google-chrome; do
         system=$(command -v "$system") || continue
         if runs "$system"; then
@@ -135,12 +130,7 @@ setup_chromium() {
             return
         fi
     done
-    # shellcheck source=/dev/null
-    codename=$(. /etc/os-release 2>/dev/null && [ "$ID" = debian ] && echo "$VERSION_CODENAME") ||
-        fail 'PATH has no chromium. Install Chromium or Google Chrome, then run this again.'
-    [ -d "$root" ] || echo 'Setting up Chromium ...'
-    debian_unpack "$codename" "$(dpkg --print-architecture)" "$root" \
-        --with-missing chromium fonts-dejavu-core || exit 1
+    debian chromium "$root" || exit 1
     # Without a system's own settings it finds no font at all.
     cat >"$root/fonts.conf" <<'CONF'
 <?xml version="1.0"?>
@@ -173,9 +163,7 @@ setup_ip() {
         launcher ip "exec '$system' \"\$@\""
         return
     fi
-    [ -d "$cache/iproute2" ] || echo 'Setting up ip ...'
-    debian_unpack bookworm "$(dpkg --print-architecture)" "$cache/iproute2" \
-        iproute2 libbpf1 libbsd0 libcap2 libelf1 libmd0 libmnl0 zlib1g || exit 1
+    debian iproute2 "$cache/iproute2" || exit 1
     launcher ip "root=\${0%/*}/../iproute2
 libraries=\$(printf '%s:' \"\$root\"/lib/*-linux-gnu* \"\$root\"/usr/lib/*-linux-gnu*)
 LD_LIBRARY_PATH=\${libraries%:} exec \"\$root/bin/ip\" \"\$@\""
@@ -197,6 +185,9 @@ setup_packages() {
     mv "$folder.new" "$folder"
 }
 
+if [ "${1-}" = --renew-lock ]; then
+    exec python3 "$top/host_tests/setup/debian.py" renew "${@:2}"
+fi
 [ $# -gt 0 ] || set -- venv micropython websocketd chromium ip stubs
 for part; do
     case $part in
@@ -207,6 +198,12 @@ $usage" ;;
     esac
 done
 
+command -v python3 >/dev/null ||
+    fail 'There is no python3 here. Install Python 3.11 or later, then run this again.'
+python3 -c 'import sys
+if sys.version_info < (3, 11):
+    sys.exit("python3 is %d.%d here, too old. Put Python 3.11 or later first on PATH, "
+             "then run this again." % sys.version_info[:2])' || exit 1
 mkdir -p "$cache"
 # Two at a time would write the same files: the later one waits.
 if command -v flock >/dev/null; then

@@ -16,13 +16,13 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import peer
-import report
+from host_tests.bench import peer, report
+from host_tests.support import wire
+from host_tests.support.paths import BIN, TOP
+from host_tests.support.ports import free_port
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent
+HERE = TOP / "host_tests" / "bench"
 CACHE = TOP / ".cache" / "bench"
-BIN = TOP / ".cache" / "bin"
 # What stands between these in a README is made here.
 MARKS = ("<!-- made by host_tests/bench/run.sh -->", "<!-- made until here -->")
 INTERPRETERS = ("micropython32", "micropython64", "cpython")
@@ -142,7 +142,7 @@ def measure(
 ) -> list[float]:
     """Let a contender do its work once: CPU and wall time (µs), heap, and heap before it."""
     listener = None
-    port = peer.free_port()
+    port = free_port()
     if case.role == "client":
         listener = socket.create_server(("127.0.0.1", 0))
         listener.settimeout(30)
@@ -190,9 +190,9 @@ def converse(case, contender, listener, port, process, counts, stack) -> None:
         return
     framed = contender not in UNFRAMED
     is_text = contender not in BYTES and case.size <= 1024
-    opcode = peer.TEXT if is_text else peer.BINARY
+    opcode = wire.TEXT if is_text else wire.BINARY
     # What the programs send themselves.
-    payload = (b"\0" if opcode == peer.BINARY else b"x") * case.size
+    payload = (b"\0" if opcode == wire.BINARY else b"x") * case.size
 
     def connection() -> peer.Link:
         if listener:

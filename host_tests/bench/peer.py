@@ -5,39 +5,18 @@ contender is checked, then only bytes are counted.
 """
 
 import base64
-import hashlib
 import os
 import select
 import socket
 import time
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-TEXT = 1
-BINARY = 2
+from host_tests.support.wire import TEXT, accept_key, frame, switching_protocols, xor
+
 _AT_ONCE = 1 << 20  # bytes poured in one call
 
 
 class Failed(Exception):
     """A contender did not do its work."""
-
-
-def frame(opcode: int, payload: bytes, masked: bool) -> bytes:
-    """A WebSocket frame (RFC 6455 §5.2), masked with a key that is not zero."""
-    n = len(payload)
-    bit = 0x80 if masked else 0
-    if n < 126:
-        head = bytes((0x80 | opcode, bit | n))
-    elif n < 65536:
-        head = bytes((0x80 | opcode, bit | 126)) + n.to_bytes(2, "big")
-    else:
-        head = bytes((0x80 | opcode, bit | 127)) + n.to_bytes(8, "big")
-    return head + (b"\x9d\x17\x3c\xe5" + mask(payload, b"\x9d\x17\x3c\xe5") if masked else payload)
-
-
-def mask(payload: bytes, key: bytes) -> bytes:
-    n = len(payload)
-    pad = (key * (n // 4 + 1))[:n]
-    return (int.from_bytes(payload, "big") ^ int.from_bytes(pad, "big")).to_bytes(n, "big")
 
 
 class Link:
@@ -80,7 +59,7 @@ class Link:
             body = raw[len(raw) - len(payload) :]
         else:
             at = len(raw) - len(payload)
-            body = mask(raw[at:], raw[at - 4 : at])
+            body = xor(raw[at:], raw[at - 4 : at])
         if body != payload or (self._framed and not raw[0] & 0x80):
             raise Failed("the contender sent something else")
 
@@ -148,13 +127,6 @@ class Link:
             sendall(out * count)
 
 
-def free_port() -> int:
-    """A port for a contender to listen on; MicroPython cannot tell which one it got for 0."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def connect(port: int, alive) -> socket.socket:
     """Connect to a contender as soon as it listens; ``alive()`` tells whether it still runs."""
     deadline = time.monotonic() + 30
@@ -175,8 +147,7 @@ def open_client(sock: socket.socket, port: int) -> None:
         b"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n" % (port, key)
     )
     head = _read_head(sock)
-    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
-    if b" 101 " not in head or accept not in head:
+    if b" 101 " not in head or accept_key(key) not in head:
         raise Failed(f"handshake refused: {head[:80]!r}")
 
 
@@ -186,14 +157,9 @@ def open_server(sock: socket.socket) -> None:
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == b"sec-websocket-key":
-            accept = base64.b64encode(hashlib.sha1(value.strip() + GUID).digest())
-            break
-    else:
-        raise Failed(f"no handshake: {head[:80]!r}")
-    sock.sendall(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept
-    )
+            sock.sendall(switching_protocols(accept_key(value.strip())))
+            return
+    raise Failed(f"no handshake: {head[:80]!r}")
 
 
 def _read_head(sock: socket.socket) -> bytes:

@@ -19,4 +19,4 @@ if ! cmp -s "$requirements" "$peers/.set-up"; then
     mv "$peers.new" "$peers"
 fi
 
-exec .venv/bin/python host_tests/bench/bench.py "$@"
+exec .venv/bin/python -m host_tests.bench.bench "$@"

@@ -7,8 +7,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 cache=$top/.cache/conformance
 python2=$cache/python2
-# shellcheck source=host_tests/debian.sh
-. "$top/host_tests/debian.sh"
 
 "$top/host_tests/setup.sh" venv micropython
 
@@ -17,10 +15,8 @@ mkdir -p "$cache"
 exec 9>"$cache/setup.lock"
 flock 9
 
-[ -d "$cache/pypy" ] || echo 'Setting up PyPy 2.7 ...'
-# bullseye is the last Debian with a PyPy for Python 2.7. It starts with this system's own C library.
-debian_unpack bullseye "$(dpkg --print-architecture)" "$cache/pypy" \
-    pypy pypy-lib libbz2-1.0 libexpat1 libffi7 libssl1.1 libtinfo6 || exit 1
+# It starts with this system's own C library.
+python3 "$top/host_tests/setup/debian.py" unpack pypy "$cache/pypy"
 libraries=$(printf '%s:' "$cache"/pypy/{,usr/}lib/*-linux-gnu*)
 printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
     "${libraries%:}" "$cache/pypy/usr/bin/pypy" >"$python2.new"

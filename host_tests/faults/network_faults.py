@@ -6,7 +6,8 @@ A function gets a Scene, tells what happened, and raises Differs where that is s
 import signal
 import time
 
-from host_tests.faults.rig import BINARY, TEXT, Differs, Wire
+from host_tests.faults.rig import Differs
+from host_tests.support.wire import BINARY, TEXT, switching_protocols
 
 FAULTS: dict = {}  # (fault, role): (what must happen, the function)
 
@@ -455,7 +456,7 @@ def _(scene):
     scene.power_on()
     wire = scene.accept(listener)
     wire.head()
-    wire.raw(Wire.answer("AAAAAAAAAAAAAAAAAAAAAAAAAAA="))
+    wire.raw(switching_protocols(b"A" * 27 + b"="))
     scene.board.wait("handshake failed: .*(?i:accept)")
     wire.hang_up()
     scene.comes_back(listener)

@@ -3,9 +3,7 @@
 Everything runs in a network namespace of this run's own; each board has one more, for itself.
 """
 
-import base64
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from host_tests.deploy import serial_port, virtual
 from host_tests.support.paths import BIN, TOP
+from host_tests.support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, response, xor
 
 HERE = TOP / "host_tests" / "faults"
 MICROPYTHON = [str(BIN / "micropython32"), "-X", "heapsize=128k"]
@@ -28,8 +27,6 @@ PORT = 8080
 PATIENCE = 30.0  # seconds; who meets it has failed
 HARD_RESET = 10  # how start.py ends then
 POWER_ON, HARD = 1, 2  # machine.reset_cause()
-
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class Differs(Exception):
@@ -356,11 +353,6 @@ class Peer(News):
         self._process.stdout.close()
 
 
-def accept_key(key):
-    digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-    return base64.b64encode(digest).decode()
-
-
 class Wire(News):
     """A WebSocket made by hand, for what no library does. `samples`: the numbers that came.
 
@@ -396,17 +388,9 @@ class Wire(News):
 
     def accept(self):
         """A server's part of the handshake."""
-        key = re.search(r"(?i)sec-websocket-key: *(\S+)", self.head())[1]
-        self.raw(self.answer(accept_key(key)))
+        self.raw(response(self.head().encode()))
         self.read()
         return self
-
-    @staticmethod
-    def answer(accept):
-        return (
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
-        ).encode()
 
     @staticmethod
     def request(host, key="MDEyMzQ1Njc4OTAxMjM0NQ==", version="13"):
@@ -421,19 +405,9 @@ class Wire(News):
         with self._lock:
             self.sock.sendall(data)
 
-    def frame(self, opcode, payload, first=0x80):
-        """A frame's bytes."""
-        length = len(payload)
-        mask = 0x80 if self._masked else 0
-        if length < 126:
-            head = bytes([first | opcode, mask | length])
-        else:
-            head = bytes([first | opcode, mask | 126]) + struct.pack(">H", length)
-        if self._masked:
-            key = os.urandom(4)
-            payload = bytes(byte ^ key[i & 3] for i, byte in enumerate(payload))
-            head += key
-        return head + payload
+    def frame(self, opcode, payload, fin=True):
+        """The frame that this side sends, as bytes."""
+        return frame(opcode, payload, self._masked, fin)
 
     def send(self, text):
         self.raw(self.frame(TEXT, text.encode()))
@@ -443,7 +417,7 @@ class Wire(News):
 
     def close(self, code=1000):
         self._closing = True
-        self.raw(self.frame(CLOSE, struct.pack(">H", code)))
+        self.raw(close_frame(code, masked=self._masked))
 
     def reset(self):
         """End it with an RST."""
@@ -476,7 +450,7 @@ class Wire(News):
                 elif length == 127:
                     length = struct.unpack(">Q", self._bytes(8))[0]
                 key = self._bytes(4) if masked else bytes(4)
-                payload = bytes(b ^ key[i & 3] for i, b in enumerate(self._bytes(length)))
+                payload = xor(self._bytes(length), key)
                 opcode = first & 0x0F
                 if opcode == CLOSE:
                     end = struct.unpack(">H", payload[:2])[0] if payload else 1005

@@ -11,7 +11,8 @@ import signal
 import time
 
 from host_tests.faults.network_faults import ALLOWED
-from host_tests.faults.rig import TEXT, Differs, Wire
+from host_tests.faults.rig import Differs
+from host_tests.support.wire import TEXT, switching_protocols
 
 WARM = 60  # seconds: what is there then must be there at the end
 HEAP = 0.01  # by which the heap may differ
@@ -108,9 +109,8 @@ class Soak:
     def send_pieces(wire, data, pieces):
         size = -(-len(data) // pieces)
         for i in range(pieces):
-            first = 0x80 if i == pieces - 1 else 0
             piece = data[i * size : (i + 1) * size]
-            wire.raw(wire.frame(0 if i else TEXT, piece, first))
+            wire.raw(wire.frame(0 if i else TEXT, piece, i == pieces - 1))
 
     # What is left at the end
 
@@ -237,7 +237,7 @@ def refused(soak):
     soak.drop()
     wire = soak.scene.accept(soak.listener)
     wire.head()
-    answers = (b"HTTP/1.1 503 Busy\r\n\r\n", Wire.answer("A" * 27 + "="), b"\0\1\2", b"")
+    answers = (b"HTTP/1.1 503 Busy\r\n\r\n", switching_protocols(b"A" * 27 + b"="), b"\0\1\2", b"")
     wire.raw(soak.random.choice(answers))
     soak.scene.forget(wire)
 

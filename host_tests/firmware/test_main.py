@@ -14,6 +14,7 @@ from host_tests.firmware.test_roles import Server
 from host_tests.support.interpreters import environment
 from host_tests.support.interrupt import interrupt
 from host_tests.support.paths import TOP
+from host_tests.support.wire import request
 
 BOARD = TOP / "host_tests" / "board"
 
@@ -39,11 +40,6 @@ del machine.ADC.ATTN_11DB
 read = main.sampler(26)
 print(0 <= read() <= 65535, len(attenuations))
 """
-
-REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: board\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
 
 # The program, and then whatever goes on at the prompt.
 PROMPT = """
@@ -120,7 +116,7 @@ def test_ctrl_c_takes_the_server_role_to_an_end(running):
         connect(url) as first,
         connect(url) as second,
     ):
-        silent.sendall(REQUEST)
+        silent.sendall(request(path="/"))
         assert silent.recv(12) == b"HTTP/1.1 101"
         for client in (first, second):
             assert client.recv().startswith("pin0:")

@@ -20,6 +20,7 @@ from host_tests.support import misbehaving
 from host_tests.support.interpreters import INTERPRETERS, PATIENCE, environment
 from host_tests.support.paths import TOP
 from host_tests.support.process import Process
+from host_tests.support.wire import close_frame
 
 PAGE = (TOP / "firmware" / "page.html").read_bytes()
 
@@ -323,7 +324,7 @@ def test_a_slow_client_is_dealt_with_as_configured(board, slow):
                 more = sock.recv(65536)
                 assert more, tail
                 tail = (tail + more)[-100:]
-            sock.sendall(misbehaving.frame(b"\x03\xf0", 0x88))
+            sock.sendall(close_frame(1008, masked=True))
             running.wait_for("client 1: closed here with code 1008 (policy): too slow")
             metrics = running.metrics_once(lambda metrics: metrics["clients"] == 1)
             assert metrics["closed"] == {"1008": 1}
@@ -343,7 +344,7 @@ def test_three_hostile_clients_take_nothing_from_five_others(board):
         flooding.settimeout(None)
 
         def dribble():
-            for byte in misbehaving.frame(b"x" * 100):
+            for byte in misbehaving.text_frame(b"x" * 100):
                 dribbling.sendall(bytes([byte]))
                 if stop.wait(1):
                     break
@@ -351,7 +352,7 @@ def test_three_hostile_clients_take_nothing_from_five_others(board):
         def flood():
             with suppress(OSError):
                 while True:
-                    flooding.sendall(misbehaving.frame(b"flood") * 100)
+                    flooding.sendall(misbehaving.text_frame(b"flood") * 100)
 
         def listen(client, values):
             while len(values) < 80:

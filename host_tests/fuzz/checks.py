@@ -25,7 +25,18 @@ from microws.core import (
 from microws.errors import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
 
 from host_tests.library.front import Openings, Wire
-from host_tests.library.mock_socket import BINARY, CLOSE, PING, PONG, TEXT, frame, frames, request
+from host_tests.support.wire import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    accept_key,
+    frame,
+    frames,
+    request,
+    switching_protocols,
+)
 
 NONCE = bytes(range(16))
 SUBPROTOCOLS = ("b", "a")
@@ -36,14 +47,7 @@ WRITE_SIZE = 300
 LIMITS = {"max_size": MAX_SIZE, "max_fragments": MAX_FRAGMENTS, "write_size": WRITE_SIZE}
 
 TO_SERVER = request()
-TO_CLIENT = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: "
-    + base64.b64encode(
-        hashlib.sha1(base64.b64encode(NONCE) + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-    )
-    + b"\r\n\r\n"
-)
+TO_CLIENT = switching_protocols(accept_key(base64.b64encode(NONCE)))
 
 
 def packed(data):

@@ -12,8 +12,8 @@ import sys
 import time
 
 from host_tests.fuzz import checks
-from host_tests.library.mock_socket import BINARY, CLOSE, PING, TEXT, close_frame, frame
 from host_tests.support.paths import TOP
+from host_tests.support.wire import BINARY, CLOSE, PING, TEXT, close_frame, frame
 
 FOUND = TOP / ".cache" / "fuzz" / "found"
 # The share of each check in the runs, in tenths; an input of the last is by far the cheapest.

@@ -7,7 +7,7 @@ from microws import client_handshake, server_handshake
 from microws.core import ENDED, MESSAGE, PIECE, READ, WRITE, Connection, close_payload
 from microws.errors import HandshakeError, ProtocolError
 
-from host_tests.library.mock_socket import BINARY, CLOSE, TEXT, frames
+from host_tests.support.wire import BINARY, CLOSE, TEXT, frames
 
 OWN, INTO, PIECEWISE = "own", "into", "piecewise"
 

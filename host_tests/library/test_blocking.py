@@ -7,16 +7,13 @@ import microws
 import pytest
 from microws.errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
 
-from host_tests.library.mock_socket import (
+from host_tests.library.mock_socket import Hang, MockListener, MockSocket, Network
+from host_tests.support.wire import (
     BINARY,
     CLOSE,
     PING,
     PONG,
     TEXT,
-    Hang,
-    MockListener,
-    MockSocket,
-    Network,
     close_frame,
     frame,
     frames,

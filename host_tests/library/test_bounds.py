@@ -15,7 +15,10 @@ from microws import aio, aio_server
 from microws.core import Connection
 
 from host_tests.library.endpoints import PROGRAMS
-from host_tests.library.mock_socket import (
+from host_tests.support.interpreters import INTERPRETERS, PATIENCE
+from host_tests.support.paths import TOP
+from host_tests.support.ports import free_port
+from host_tests.support.wire import (
     BINARY,
     PING,
     PONG,
@@ -26,9 +29,6 @@ from host_tests.library.mock_socket import (
     request,
     response,
 )
-from host_tests.support.interpreters import INTERPRETERS, PATIENCE
-from host_tests.support.paths import TOP
-from host_tests.support.ports import free_port
 
 BOARD = INTERPRETERS["micropython32"]
 PACKED = zlib.compress(bytes(1_000_000), wbits=-10)

@@ -8,7 +8,7 @@ from microws.compression import Deflate
 from microws.core import IDLE, PIECE
 
 from host_tests.library.front import INTO, OWN, PIECEWISE, Front, failed
-from host_tests.library.mock_socket import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
+from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
 
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 BOTH = "server_no_context_takeover; client_no_context_takeover"

@@ -10,15 +10,7 @@ from microws.core import ENDED
 from microws.errors import ConnectionClosed, ProtocolError
 
 from host_tests.library.front import INTO, OWN, PIECEWISE, Front, failed
-from host_tests.library.mock_socket import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    close_frame,
-    frame,
-)
+from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame
 
 FUZZ = settings(derandomize=True, deadline=None, max_examples=150)
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])

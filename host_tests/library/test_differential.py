@@ -22,7 +22,7 @@ from wsproto import events
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 
 from host_tests.library.front import INTO, OWN, PIECEWISE, Front
-from host_tests.library.mock_socket import BINARY, CLOSE, KEY, PING, PONG, TEXT, frame, xor
+from host_tests.support.wire import BINARY, CLOSE, KEY, PING, PONG, TEXT, frame, xor
 
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 CALM = settings(derandomize=True, deadline=None, max_examples=400)

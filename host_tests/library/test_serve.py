@@ -9,8 +9,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from host_tests.library.mock_socket import BINARY, PONG, TEXT, frames
 from host_tests.support import misbehaving
+from host_tests.support.wire import BINARY, PING, PONG, TEXT, close_frame, frame, frames, request
 
 # What a client says is what the server does; for "end" it ends.
 SERVER = """
@@ -201,7 +201,7 @@ def test_clients_that_come_at_once_are_not_too_many(serving):
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(misbehaving.raw(server.port)) for _ in range(6)]
         for sock in sockets:
-            sock.sendall(misbehaving.UPGRADE.format(path="/").encode())
+            sock.sendall(request(path="/"))
         statuses = [sock.recv(12)[9:] for sock in sockets]
     assert sorted(statuses) == [b"101"] * 3 + [b"503"] * 3
 
@@ -286,9 +286,9 @@ def test_nothing_gets_into_a_broadcast_that_is_half_way(serving):
     others = [(PONG, b"?"), (TEXT, b"from a task"), (TEXT, b"later")]
     with misbehaving.upgraded(server.port, small=True) as slow:
         slow.sendall(
-            misbehaving.frame(b"large")
-            + misbehaving.frame(b"?", 0x89)
-            + misbehaving.frame(b"later")
+            misbehaving.text_frame(b"large")
+            + frame(PING, b"?", masked=True)
+            + misbehaving.text_frame(b"later")
         )
         server.wait_for("half-way True")
         server.wait_for("count 1")  # by now all of it waits
@@ -316,7 +316,7 @@ def test_a_slow_client_is_closed_where_that_is_wanted(serving):
             more = slow.recv(65536)
             assert more, data[-200:]
             data += more
-        slow.sendall(misbehaving.frame(b"\x03\xf0", 0x88))
+        slow.sendall(close_frame(1008, masked=True))
         server.wait_for("one left")
         quick.send("still here")
         assert quick.recv() == "still here"

@@ -5,20 +5,14 @@ import os
 import socket
 import struct
 
+from host_tests.support.wire import PING, TEXT, close_frame, frame, request
+
 TIMEOUT = 10.0
-# Any reader of this project knows it: the key of RFC 6455 1.3.
-UPGRADE = (
-    "GET {path} HTTP/1.1\r\nHost: board\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
-def frame(payload, first=0x81, mask=b"\x01\x02\x03\x04"):
-    """A masked frame; ``first`` is its first byte."""
-    size = len(payload)
-    head = struct.pack("!BB", first, 0x80 | size) if size < 126 else b""
-    head = head or struct.pack("!BBH", first, 0x80 | 126, size)
-    return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+def text_frame(payload):
+    """A client's message."""
+    return frame(TEXT, payload, masked=True)
 
 
 def raw(port, data=b""):
@@ -38,7 +32,7 @@ def upgraded(port, path="/", small=False):
     if small:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     sock.connect(("127.0.0.1", port))
-    sock.sendall(UPGRADE.format(path=path).encode())
+    sock.sendall(request(path=path))
     head = b""
     with contextlib.suppress(ConnectionResetError):
         while not head.endswith(b"\r\n\r\n") and (byte := sock.recv(1)):
@@ -89,6 +83,8 @@ def _broken_off(data, ending, path="/"):
 
 
 REQUEST = b"GET %s HTTP/1.1\r\nHost: board\r\n\r\n"
+FRAGMENT = frame(TEXT, b"x" * 1000, masked=True, fin=False)
+PINGS = frame(PING, b"?", masked=True) * 500
 WAYS = {
     "connects and leaves": lambda port: raw(port).close(),
     "connects and resets": lambda port: reset(raw(port)),
@@ -101,14 +97,14 @@ WAYS = {
     "resets": _broken_off(b"", reset),
     "leaves": _broken_off(b"", socket.socket.close),
     "leaves for the half": _half_closed,
-    "says bye and is gone": _broken_off(frame(b"\x03\xe8", 0x88), socket.socket.close),
-    "breaks off within a frame": _broken_off(frame(b"x" * 1000)[:500], socket.socket.close),
-    "breaks off between two fragments": _broken_off(frame(b"x" * 1000, 0x01), reset),
+    "says bye and is gone": _broken_off(close_frame(1000, masked=True), socket.socket.close),
+    "breaks off within a frame": _broken_off(text_frame(b"x" * 1000)[:500], socket.socket.close),
+    "breaks off between two fragments": _broken_off(FRAGMENT, reset),
     "masks nothing": _broken_off(b"\x81\x02hi", taste),
-    "says too much": _broken_off(frame(b"x" * 5000), taste),
-    "says what is no text": _broken_off(frame(b"\xff\xfe"), taste),
+    "says too much": _broken_off(text_frame(b"x" * 5000), taste),
+    "says what is no text": _broken_off(text_frame(b"\xff\xfe"), taste),
     "sends noise later": _broken_off(os.urandom(2000), taste),
-    "floods and resets": _broken_off(frame(b"flood") * 100, reset),
-    "floods with pings and leaves": _broken_off(frame(b"?", 0x89) * 500, socket.socket.close),
+    "floods and resets": _broken_off(text_frame(b"flood") * 100, reset),
+    "floods with pings and leaves": _broken_off(PINGS, socket.socket.close),
     "asks for the counters and resets": _broken_off(b"", reset, "/metrics"),
 }  # fmt: skip
