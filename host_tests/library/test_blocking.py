@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import select
 
 import microws
 import pytest
@@ -247,6 +248,82 @@ def test_what_is_waited_up_to_a_timeout_counts_for_the_message(network, side):
     with pytest.raises(ProtocolError) as caught:
         ws.recv(0.5)
     assert caught.value.code == 1008
+
+
+class Parts(MockSocket):
+    """A peer that says the next of its parts when so many milliseconds were waited for it."""
+
+    parts = ()
+    ms = 0
+
+    def ready(self, direction):
+        if direction == select.POLLIN and not (self.incoming or self.ended) and self.parts:
+            self.network.clock += self.ms
+            self.say(self.parts.pop(0))
+        return super().ready(direction)
+
+
+def in_parts(network, side, parts, ms, **options):
+    sock = Parts(network, Peer(side), request() if side == "server" else b"")
+    if side == "client":
+        network.sockets.append(sock)
+        ws = microws.connect("ws://192.0.2.1/", **options)
+    else:
+        network.sockets.append(MockListener([sock]))
+        ws = microws.listen("0.0.0.0", 0, **options).accept()
+    sock.parts = parts
+    sock.ms = ms
+    return ws, sock
+
+
+RECEIVE = {
+    "recv": lambda ws: ws.recv(),
+    "recv_into": lambda ws: ws.recv_into(bytearray(100)),
+    "recv_streaming": lambda ws: list(ws.recv_streaming()),
+}
+
+
+@SIDES
+@pytest.mark.parametrize("receive", RECEIVE.values(), ids=RECEIVE)
+def test_message_timeout(network, side, receive):
+    masked = side == "server"
+    ping = frame(PING, b"", masked)
+    begin = frame(TEXT, b"a", masked, False)
+    end = frame(0, b"b", masked)
+    # What is waited for counts for each message anew, and not before it.
+    ws, _ = in_parts(network, side, [begin, ping, end] * 3, 900, message_timeout=2)
+    for _ in range(3):
+        receive(ws)
+    late = [begin[:1], begin[1:], ping, ping[:1], ping[1:], end]
+    ws, sock = in_parts(network, side, late, 600, message_timeout=2)
+    with pytest.raises(ProtocolError) as caught:
+        receive(ws)
+    assert caught.value.code == 1008
+    assert sock.closed
+    assert sock.peer.found(sock)[-1][2][:2] == (1008).to_bytes(2, "big")
+
+
+@SIDES
+def test_message_timeout_counts_for_each_piece(network, side):
+    masked = side == "server"
+    parts = [
+        frame(BINARY if i == 0 else 0, piece, masked, False)
+        for i, piece in enumerate((b"abcd", b"efgh", b"ijkl", b"m", b"n", b"o"))
+    ]
+    ws, sock = in_parts(network, side, parts, 1500, message_timeout=2)
+    stream = ws.recv_streaming(bytearray(4))
+    assert [bytes(next(stream)) for _ in range(3)] == [b"abcd", b"efgh", b"ijkl"]
+    with pytest.raises(ProtocolError) as caught:
+        next(stream)
+    assert caught.value.code == 1008
+
+
+@SIDES
+def test_message_without_timeout(network, side):
+    masked = side == "server"
+    parts = [frame(TEXT, b"a", masked, False), frame(0, b"b", masked)]
+    ws, _ = in_parts(network, side, parts, 1 << 29, message_timeout=None)
+    assert ws.recv() == "ab"
 
 
 @SIDES
@@ -603,6 +680,18 @@ def test_no_message_is_the_users_mistake_and_changes_nothing(network, message, t
         ws.send(message, text)
     assert peer.found(sock) == []
     assert ws.recv() == "still open"
+
+
+@SIDES
+def test_ping_is_bounded(network, side):
+    make, sock, peer = opened(network, side)
+    ws = make()
+    ws.ping(bytes(125))
+    with pytest.raises(ValueError):
+        ws.ping(bytes(126))
+    with pytest.raises(TypeError):
+        ws.ping("text")
+    assert peer.found(sock) == [(PING, 1, bytes(125))]
 
 
 def test_pieces_that_fail_half_way_close_the_connection(network):
