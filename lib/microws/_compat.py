@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 if MICROPYTHON:
-    from time import ticks_diff, ticks_ms
+    from time import ticks_add, ticks_diff, ticks_ms
 
     def adapt(sock: "Any") -> "Any":
         return sock
@@ -66,6 +66,7 @@ else:
         connected,
         local_port,
         peer_name,
+        ticks_add,
         ticks_diff,
         ticks_ms,
         tls_steps,
