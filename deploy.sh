@@ -164,7 +164,7 @@ stage() {
         case $file in
             firmware/deploy/* | firmware/manifest.py) ;;  # for computers
             */_cpython.py) ;;  # never imported on MicroPython
-            */permessage_deflate.py) ;;  # the program does not compress, so it need not take flash
+            */compression.py) ;;  # the program does not compress, so it need not take flash
             *) mkdir -p "$work/stage/$(dirname "$file")" && cp "$top/$file" "$work/stage/$file" ;;
         esac
     done

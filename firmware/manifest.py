@@ -10,7 +10,7 @@ import os
 include("$(PORT_DIR)/boards/manifest.py")
 metadata(version="0.1.0", license="MIT")
 # Some are for computers only; and the program does not compress, so that need not take flash.
-left_out = ("_cpython.py", "manifest.py", "permessage_deflate.py")
+left_out = ("_cpython.py", "manifest.py", "compression.py")
 for folder, package_name in (("../lib", "microws"), ("..", "firmware")):
     names = sorted(os.listdir(folder + "/" + package_name))
     files = [name for name in names if name.endswith(".py") and name not in left_out]

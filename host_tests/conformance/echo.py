@@ -13,8 +13,8 @@ if COMPRESSION != "none" and hasattr(gc, "mem_free") and gc.mem_free() < 1 << 20
     _before = bytearray(gc.mem_free() - 32 * 1024)
     _room = bytearray(20 * 1024)
     del _before
-    names = ["protocol", "handshake", "upgrade", "permessage_deflate", "transport"]
-    names += ["aio", "aio_server"] if FRONT == "asyncio" else ["sync", "listener"]
+    names = ["core", "handshake", "server_handshake", "client_handshake", "compression"]
+    names += ["aio", "aio_server"] if FRONT == "asyncio" else ["blocking", "listener"]
     for name in names:  # one by one, as what is loaded and compiled together takes more
         __import__("microws." + name)
         gc.collect()

@@ -231,7 +231,7 @@ class SerialBoard(Log):
         files = {"config.json": json.dumps(config).encode()}
         for pattern in ("boot.py", "main.py", "firmware/*.py", "lib/**/*.py"):
             for path in TOP.glob(pattern):
-                if path.name not in ("manifest.py", "_cpython.py", "permessage_deflate.py"):
+                if path.name not in ("manifest.py", "_cpython.py", "compression.py"):
                     files[path.relative_to(TOP).as_posix()] = path.read_bytes()
         self.files(files)
 
