@@ -8,7 +8,7 @@
 import os
 
 include("$(PORT_DIR)/boards/manifest.py")
-metadata(version="0.1.0", license="MIT")
+metadata(version="0.2.0", license="MIT")
 # Some are for computers only; and the program does not compress, so that need not take flash.
 left_out = ("_cpython.py", "manifest.py", "compression.py")
 for folder, package_name in (("../lib", "microws"), ("..", "firmware")):
