@@ -143,9 +143,9 @@ def test_it_strikes_a_call_of_the_socket(monkeypatch, side, step, after):
         else:
             break
         assert ws.close_code == 1006
-        for use in (ws.recv, ws.ping, lambda: ws.send("x"), lambda: ws.recv_into(bytearray(9))):
+        for use, *args in ((ws.recv,), (ws.ping,), (ws.send, "x"), (ws.recv_into, bytearray(9))):
             with pytest.raises(ConnectionClosed) as caught:
-                use()
+                use(*args)
             assert (caught.value.code, caught.value.reason) == (1006, "")
         ws.close(1001)
         assert sock.closed
