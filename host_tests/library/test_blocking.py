@@ -310,7 +310,7 @@ def test_message_timeout_counts_for_each_piece(network, side):
         frame(BINARY if i == 0 else 0, piece, masked, False)
         for i, piece in enumerate((b"abcd", b"efgh", b"ijkl", b"m", b"n", b"o"))
     ]
-    ws, sock = in_parts(network, side, parts, 1500, message_timeout=2)
+    ws, _ = in_parts(network, side, parts, 1500, message_timeout=2)
     stream = ws.recv_streaming(bytearray(4))
     assert [bytes(next(stream)) for _ in range(3)] == [b"abcd", b"efgh", b"ijkl"]
     with pytest.raises(ProtocolError) as caught:

@@ -224,6 +224,19 @@ def test_bomb_in_pieces_takes_the_buffer_only(client, memory):
 
 
 @SIDES
+@pytest.mark.parametrize("last", [b"", b"end"])
+def test_change_to_pieces_between_two_frames_leaves_the_next_message_alone(client, last):
+    """A part of it was once given as it came, not inflated."""
+    front = deflating(client)
+    front.feed(frame(BINARY, b"begin", not client, False))
+    front.receive(PIECEWISE, 100)
+    front.feed(frame(0, last, not client))
+    data = frame(TEXT, packed(TEXT_100.encode()), not client, True, 4)
+    front.feed_cut(data, range(len(data)))
+    assert front.outcome()[0] == [(BINARY, b"begin" + last), (TEXT, TEXT_100.encode())]
+
+
+@SIDES
 def test_sends_compressed_what_becomes_smaller_and_each_message_by_itself(client):
     front = deflating(client)
     front.send(TEXT, TEXT_100.encode())

@@ -341,6 +341,7 @@ class Connection:
                             opcode = 2 if packed else op
                             partial = self._begun = True
                             data = target
+                            give = False
                             utf8 = fragments = 0
                         else:
                             fragments += 1

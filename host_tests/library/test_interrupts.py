@@ -1,0 +1,206 @@
+"""Ctrl-C, wherever it strikes: the connection is over with 1006, and no peer is accused of it."""
+
+import errno
+import itertools
+import sys
+
+import microws
+import pytest
+from microws import blocking, core, loops
+from microws.errors import ConnectionClosed
+
+from host_tests.library.mock_socket import (
+    BINARY,
+    CLOSE,
+    PING,
+    TEXT,
+    MockListener,
+    MockSocket,
+    Network,
+    frame,
+    frames,
+    request,
+)
+from host_tests.library.test_blocking import Peer
+
+SIDES = pytest.mark.parametrize("side", ["client", "server"])
+BIG = bytes(range(256)) * 3
+
+
+class Struck(MockSocket):
+    """One of whose calls, a wait among them, is struck by Ctrl-C: before it, or after it."""
+
+    strike = None  # the number of the call
+    after = False
+    struck = ""  # the call
+    number = 0
+
+    def _strike(self, name, call, *args):
+        mine = self.number == self.strike
+        self.number += 1
+        if mine:
+            self.struck = name
+            if not self.after:
+                raise KeyboardInterrupt
+        try:
+            return call(*args)
+        finally:
+            if mine:
+                raise KeyboardInterrupt
+
+    def recv_into(self, buffer, n):
+        return self._strike("read", super().recv_into, buffer, n)
+
+    def send(self, data):
+        return self._strike("write", super().send, data)
+
+    def ready(self, direction):
+        return self._strike("wait", super().ready, direction)
+
+
+def messages(masked):
+    return b"".join(
+        (
+            frame(TEXT, b"greeting", masked),
+            frame(PING, b"p", masked),
+            frame(TEXT, "é".encode()[:1], masked, False),
+            frame(0, "é€".encode()[1:], masked),
+            frame(BINARY, BIG, masked),
+        )
+    )
+
+
+def opened(network, side, step):
+    # Every other call finds the network busy, and so goes to a wait.
+    faults = dict.fromkeys(range(0, 4000, 2), errno.EAGAIN)
+    sock = Struck(network, Peer(side), b"", step, faults)
+    sock.peer.data = messages(side == "server")
+    if side == "client":
+        network.sockets.append(sock)
+        return microws.connect("ws://192.0.2.1/"), sock
+    sock.incoming += request()
+    network.sockets.append(MockListener([sock]))
+    return microws.listen("0.0.0.0", 0).accept(), sock
+
+
+def talk(ws):
+    """What a program does when Ctrl-C strikes; the messages that came."""
+    got = []
+    got.append(ws.recv())
+    ws.send("text é")
+    got.append(ws.recv())
+    buffer = bytearray(1000)
+    got.append(bytes(buffer[: ws.recv_into(buffer)]))
+    ws.send(BIG)
+    ws.ping(b"mine")
+    return got
+
+
+SENT = [
+    (TEXT, 1, "text é".encode()),
+    (BINARY, 1, BIG),
+    (PING, 1, b"mine"),
+]
+
+
+def check_sent(sock, whole):
+    """All frames but the last Close are those of ``talk``, and no other Close is among them.
+
+    Unless it was ``whole`` the last frame may be cut short.
+    """
+    data = bytes(sock.written[sock.peer.head :])
+    if whole:
+        found, _ = frames(data)
+        assert found[-1][0] == CLOSE
+        assert found[-1][2] == b"\x03\xe9"
+        found.pop()
+    else:
+        while data:
+            try:
+                found, _ = frames(data)
+                break
+            except (AssertionError, ValueError):
+                data = data[:-1]
+        else:
+            found = []
+    assert [f for f in found if f[0] < 10] == SENT[: len([f for f in found if f[0] < 10])]
+
+
+@SIDES
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", [40, 1 << 30])
+def test_it_strikes_a_call_of_the_socket(monkeypatch, side, step, after):
+    struck = set()
+    for at in itertools.count():
+        network = Network(monkeypatch)
+        ws, sock = opened(network, side, step)
+        sock.after = after
+        sock.strike = sock.number + at
+        try:
+            talk(ws)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        assert ws.close_code == 1006
+        for use, *args in ((ws.recv,), (ws.ping,), (ws.send, "x"), (ws.recv_into, bytearray(9))):
+            with pytest.raises(ConnectionClosed) as caught:
+                use(*args)
+            assert (caught.value.code, caught.value.reason) == (1006, "")
+        ws.close(1001)
+        assert sock.closed
+        # What was struck while it sent a frame says no more: no Close within it.
+        check_sent(sock, sock.struck != "write")
+        struck.add(sock.struck)
+    assert struck == {"read", "write", "wait"}
+
+
+@SIDES
+def test_it_strikes_between_two_lines(monkeypatch, side):
+    """Here it need not end the connection; but nothing is damaged, and nobody accused."""
+    files = {module.__file__ for module in (blocking, core, loops)}
+    ended = 0
+    for at in itertools.count():
+        network = Network(monkeypatch)
+        ws, sock = opened(network, side, 200)
+        left = at
+        line = None
+
+        def trace(frame, event, _):
+            nonlocal left, line
+            if frame.f_code.co_filename not in files:
+                return None
+            if event == "line":
+                if left == 0:
+                    sys.settrace(None)
+                    left = -1
+                    line = frame.f_code.co_name, frame.f_lineno
+                    raise KeyboardInterrupt
+                left -= 1
+            return trace
+
+        try:
+            sys.settrace(trace)
+            talk(ws)
+            sys.settrace(None)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        rest = [b"greeting", "é€".encode(), BIG]
+        try:
+            for _ in range(4):
+                message = ws.recv(1)
+                message = message.encode() if isinstance(message, str) else message
+                assert message in rest, line
+                del rest[: rest.index(message) + 1]
+        except (ConnectionClosed, microws.Timeout) as error:
+            assert error.errno if isinstance(error, OSError) else error.code == 1006, line  # noqa: PT017
+            ended += isinstance(error, ConnectionClosed)
+        ws.close(1001)
+        assert sock.closed, line
+        sent = bytes(sock.written[sock.peer.head :])
+        for code in (1002, 1007, 1008, 1009):
+            assert frame(CLOSE, code.to_bytes(2, "big"))[2:] not in sent[-40:], line
+    assert at > 100
+    assert ended > 50
