@@ -1,14 +1,18 @@
 """What CPython has for what the library asks of MicroPython; see ``_compat``. Not for a board."""
 
 import asyncio
+import functools
 import select
 import socket
 import ssl
 import time
+import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    F = TypeVar("F")
 
 
 def const(value: "Any") -> "Any":
@@ -117,37 +121,80 @@ def connected(sock: "Any") -> None:
         raise OSError(error, "connect failed")
 
 
-class Waiting:
-    """Waiting for a socket, through the event loop."""
+# For asyncio: the face of ``_ioqueue``
+
+generator = types.coroutine
+
+
+def awaited(function: "F") -> "F":
+    """For a function that gives an awaitable: makes a coroutine function of it."""
+
+    @functools.wraps(function)  # type: ignore[arg-type]
+    async def call(*args: "Any", **options: "Any") -> "Any":
+        return await function(*args, **options)  # type: ignore[operator]
+
+    return call  # type: ignore[return-value]
+
+
+class _Done:
+    def __await__(self) -> "Any":
+        return iter(())
+
+
+DONE = _Done()
+
+
+def hurry() -> None:
+    """CPython's ``wait_for()`` loses nothing."""
+
+
+class SocketWaiter:
+    """Something with a socket, ``_sock``, that tasks wait for, through the event loop."""
 
     def __init__(self, sock: "Any") -> None:
         self._sock = sock
-        self._waiting: list = [None, None]
+        self._futures: list = [None, None]
 
-    async def _ready(self, direction: int) -> None:
-        await self._queue(0 if direction == select.POLLIN else 1)
-
-    async def _queue(self, i: int) -> None:
-        if i == 0 and pending(self._sock):
-            return
+    def _enter(self, i: int) -> "Any":
+        """What a coroutine has to yield for the loop to wait: a future, as its await gives it."""
         loop = asyncio.get_running_loop()
-        fd = self._sock.fileno()
-        ready = self._waiting[i] = loop.create_future()
-        (loop.add_writer if i else loop.add_reader)(fd, self._wake, i)
-        try:
-            await ready
-        finally:
-            if self._waiting[i] is ready:
-                self._wake(i)
+        future = loop.create_future()
+        if i == 0 and pending(self._sock):
+            loop.call_soon(self._set, future)
+        else:
+            self._futures[i] = future
+            (loop.add_writer if i else loop.add_reader)(self._sock.fileno(), self._left, i)
+        return next(future.__await__())
 
-    def _is_woken(self, i: int) -> bool:
-        return False
+    @staticmethod
+    def _set(future: "Any") -> None:
+        if not future.done():
+            future.set_result(None)
 
-    def _wake(self, i: int) -> None:
-        ready = self._waiting[i]
-        if ready is not None:
-            self._waiting[i] = None
-            loop = asyncio.get_running_loop()
+    def _woken(self, i: int) -> None:
+        pass
+
+    def _left(self, i: int) -> None:
+        future = self._futures[i]
+        if future is not None:
+            self._futures[i] = None
+            loop = future.get_loop()
             (loop.remove_writer if i else loop.remove_reader)(self._sock.fileno())
-            if not ready.done():
-                ready.set_result(None)
+            self._set(future)
+
+    @types.coroutine
+    def _wait(self, i: int) -> "Any":
+        try:
+            yield self._enter(i)
+        except BaseException:
+            self._left(i)
+            raise
+
+    _wait_once = _wait
+
+    def _unregister(self) -> None:
+        pass
+
+    def _wake(self) -> None:
+        self._left(0)
+        self._left(1)

@@ -2,34 +2,28 @@
 
 import asyncio
 
-from ._compat import READ, const, local_port
-from .aio import Waiting, WebSocket
+from ._compat import const, local_port
+from .aio_connection import SocketWaiter, WebSocket
+from .core import milliseconds, put_header
 from .errors import HandshakeError, WebSocketError
-from .frames import put_header
-from .protocol import Protocol
-from .transport import listening_socket, milliseconds, new_extension
-from .upgrade import ServerHandshake
+from .server_handshake import ServerHandshake, accepting, listening_socket, refusing
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import Any
 
-    from .upgrade import Request
-
-
-# As in protocol.py: a board cannot import a private constant.
-_OPEN = const(1)
+    from .server_handshake import Request
 
 
 async def serve(
-    handler: "Callable[[WebSocket], Awaitable[None]]",
+    handler: "Callable[[Any], Awaitable[None]]",
     host: str,
     port: int,
     max_clients: int = 8,
     subprotocols: "Iterable[str]" = (),
     process_request: "Callable[[Request], Any] | None" = None,
-    on_refused: "Callable[[WebSocket, Exception], None] | None" = None,
+    on_refused: "Callable[[Any, Exception], None] | None" = None,
     max_backlog: int = 4096,
     slow: str = "drop",
     ssl: "Any" = None,
@@ -37,6 +31,8 @@ async def serve(
     close_timeout: float = 10,
     keepalive_timeout: "float | None" = 40,
     compression: "str | int | None" = None,
+    max_header: int = 4096,
+    max_fields: int = 64,
     **limits: int,
 ) -> "Server":
     """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
@@ -59,31 +55,34 @@ async def serve(
         raise ValueError('slow must be "drop" or "close"')
     subprotocols = tuple(subprotocols)
 
-    def protocol(is_full: "Callable[[Any], bool]") -> Protocol:
-        extension = new_extension(compression)
-        handshake = ServerHandshake(subprotocols, extension, process_request, is_full)
-        return Protocol(handshake, False, **limits)
+    def new(
+        is_full: "Callable[[ServerHandshake], bool]",
+    ) -> "tuple[ServerConnection, ServerHandshake]":
+        return ServerConnection(False, close_timeout, **limits), ServerHandshake(
+            subprotocols, compression, process_request, is_full
+        )
 
     # A wrong argument is told at once, not when a client comes.
-    protocol(bool)
+    new(bool)
+    if min(max_header, max_fields) < 0:
+        raise ValueError("a limit is below 0")
     for timeout in (handshake_timeout, close_timeout, keepalive_timeout):
         milliseconds(timeout)
     return Server(
         handler,
         listening_socket(host, port),
         port,
-        protocol,
+        new,
+        (ssl, max_header, max_fields),
         max_clients,
         on_refused,
         max_backlog if slow == "drop" else -max_backlog,
-        ssl,
         handshake_timeout,
-        close_timeout,
         keepalive_timeout,
     )
 
 
-class Client(WebSocket):
+class ServerConnection(WebSocket):
     """The server's end of a connection, with a backlog of broadcasts."""
 
     #: How many broadcasts were dropped because this client was too slow; it may be closed
@@ -91,27 +90,25 @@ class Client(WebSocket):
     dropped = 0
     _backlog: "Any" = ()  # frames of broadcasts
     _waiting_bytes = 0
-    _posting: "Any" = None
 
-    def _post(self, frame: bytes, max_backlog: int) -> bool:
+    def _broadcast(self, frame: bytes, max_backlog: int) -> bool:
         """Send a frame without waiting, or put it into the backlog.
 
         False where nothing is sent any more. A negative bound closes whoever is slower.
         """
-        p = self._protocol
-        if p.state != _OPEN:
+        if self._closing or self._sock is None or (max_backlog < 0 and self.dropped):
             return False
         try:
-            if not (self._backlog or self._fragmenting or self._writing or p.data_to_send()):
+            if not (self._backlog or self._fragmenting or self._writing or self._busy):
                 n = 0
                 if self._plain is None:  # TLS, where it takes nothing, wants the same bytes again
                     n = self._sock.write(frame, 0, len(frame)) or 0
                 if n < len(frame):
                     # All of it goes, as its beginning may have gone; nothing comes between.
-                    p.queue(frame, n)
-                    if not self._write():
-                        self._posting = asyncio.create_task(self._post_rest(True))
-                        self._writing = True
+                    self._byte0 = -1
+                    self._out = memoryview(frame)[n:] if n else frame
+                    if next(self._sender):
+                        self._flush_alone()
                 return True
             if not self._backlog:
                 self._backlog = []
@@ -121,78 +118,70 @@ class Client(WebSocket):
                 self.dropped += 1
                 self._waiting_bytes -= len(self._backlog.pop(0))
                 if max_backlog < 0:
-                    p.close(1008, "too slow")
-                    self._posting = asyncio.create_task(self.close())
+                    self._poster = asyncio.create_task(self.close(1008, "too slow"))
                     return False
-            if self._posting is None or self._posting.done():
-                self._posting = asyncio.create_task(self._post_rest(False))
+            if self._poster is None or self._poster.done():
+                self._poster = asyncio.create_task(self._post_backlog())
         except MemoryError:
             self._shut()  # the others are not to miss the frame for it
             return False
-        except (OSError, WebSocketError):
-            p.mute()
+        except (OSError, StopIteration):
+            self._mute()
             return False
         return True
 
-    async def _post_rest(self, half_way: bool) -> None:
-        """Send the rest of a frame that is half-way, and the backlog."""
+    async def _post(self) -> None:
+        await super()._post()
+        await self._post_backlog()
+
+    async def _post_backlog(self) -> None:
         try:
-            if half_way:
-                await self._flush()
-            while self._backlog and self._protocol.state == _OPEN:
+            while self._backlog and not self._closing:
                 await self._turn(True)
-                await self._send_frame(self._next_in_backlog)
+                if self._backlog and not self._closing:
+                    frame = self._backlog.pop(0)
+                    self._waiting_bytes -= len(frame)
+                    await self._send_frame(-1, frame)
         except MemoryError:
             self._shut()
-            self._writing = False
-            self._free()  # whoever waits for a turn is told
         except WebSocketError:
-            pass  # whoever receives from this connection is told
-
-    def _next_in_backlog(self) -> None:
-        p = self._protocol
-        if self._backlog and p.state == _OPEN and not p.data_to_send():
-            frame = self._backlog.pop(0)
-            self._waiting_bytes -= len(frame)
-            p.queue(frame)
+            pass  # whoever receives is told
 
 
-class Server(Waiting):
+class Server(SocketWaiter):
     """A listening server; ``serve()`` makes it. ``async with`` closes it at the end."""
 
     def __init__(
         self,
-        handler: "Callable[[WebSocket], Awaitable[None]]",
+        handler: "Callable[[Any], Awaitable[None]]",
         sock: "Any",
         port: int,
-        protocol: "Callable[[Callable[[Any], bool]], Protocol]",
+        new: "Callable[[Any], tuple[ServerConnection, ServerHandshake]]",
+        rest: "tuple[Any, int, int]",
         max_clients: int,
-        on_refused: "Callable[[WebSocket, Exception], None] | None",
+        on_refused: "Callable[[Any, Exception], None] | None",
         max_backlog: int,
-        ssl: "Any",
         handshake_timeout: float,
-        close_timeout: float,
         keepalive_timeout: "float | None",
     ) -> None:
         super().__init__(sock)
         #: The port that it listens on.
         self.port = local_port(sock, port)
         #: The connections that are open.
-        self.clients: set[Client] = set()
+        self.clients: set[ServerConnection] = set()
         self._handler = handler
-        self._new_protocol = protocol
+        self._new = new
+        self._rest = rest
         self._max_clients = max_clients
         self._on_refused = on_refused
         self._max_backlog = max_backlog
-        self._ssl = ssl
         self._handshake_timeout = handshake_timeout
-        self.close_timeout = close_timeout
+        self._keepalive_timeout = keepalive_timeout
+        self._keeper: Any = None
         self._admitted: set = set()  # handshakes whose answer is on its way
         self._opening: set = set()  # tasks, up to the end of their handshakes
         self._tasks: set = set()
         self._idle = asyncio.Event()
-        self._keepalive_timeout = keepalive_timeout
-        self._keeper: Any = None
         self._accepting = asyncio.create_task(self._accept_all())
         self._closing: list = []
 
@@ -209,11 +198,11 @@ class Server(Waiting):
             if ws is skip:
                 continue
             if frame is None:
-                data = ws._payload(message, text)
+                data = ws._encode(message, text)
                 if data is None:
                     raise TypeError("a broadcast message is str or bytes-like")
-                frame = _build_frame(ws._opcode, data)
-            count += ws._post(frame, self._max_backlog)
+                frame = _build_frame(ws._byte0, data)
+            count += ws._broadcast(frame, self._max_backlog)
         return count
 
     def is_serving(self) -> bool:
@@ -224,7 +213,8 @@ class Server(Waiting):
         """Stop listening and close the connections with 1001 (going away)."""
         if self._sock is None:
             return
-        self._wake(0)
+        self._wake()
+        self._unregister()
         self._sock.close()
         self._sock = None
         self._idle.set()
@@ -257,17 +247,17 @@ class Server(Waiting):
     async def _keep_alive(self, period: float) -> None:
         while self.clients:
             await asyncio.sleep(period)
-            self._beat(int(period * 1000))
+            self._beat()
 
-    def _beat(self, period_ms: int) -> None:
+    def _beat(self) -> None:
         # Not in the task, which would hold the last client as long as it sleeps.
         for ws in list(self.clients):
-            ws._beat(period_ms)
+            ws._beat()
 
     async def _accept_all(self) -> None:
         while self._sock is not None:
             try:
-                await self._ready(READ)
+                await self._wait_once(0)
                 if self._sock is None:
                     return
                 sock, address = self._sock.accept()
@@ -279,35 +269,19 @@ class Server(Waiting):
                 sock.close()  # not even room to say no
                 continue
             try:
-                self._tasks.add(asyncio.create_task(self._client(sock, address)))
+                self._tasks.add(asyncio.create_task(self._serve_client(sock, address)))
             except MemoryError:
                 sock.close()
 
-    async def _client(self, sock: "Any", address: "Any") -> None:
-        ws = None
+    async def _serve_client(self, sock: "Any", address: "Any") -> None:
+        ws: Any = None
         code = 1000
         task = asyncio.current_task()
         try:
             self._opening.add(task)
-            protocol = self._new_protocol(self._is_full)
-            ws = Client(protocol, self.close_timeout, sock)
-            try:
-                await ws._run(ws._accept(address, self._ssl), self._handshake_timeout)
-            except (MemoryError, OSError, WebSocketError) as error:
-                await ws._finish()
-                if self._on_refused:
-                    self._on_refused(ws, error)
+            ws = await self._open(sock, address, task)
+            if ws is None:
                 return
-            except Exception as error:
-                # The hook's own: its client is told, and the program, by asyncio.
-                protocol.refuse(HandshakeError("internal error", 500))
-                await ws._finish()
-                context = {"message": "process_request", "exception": error, "future": task}
-                asyncio.get_event_loop().call_exception_handler(context)
-                return
-            finally:
-                self._admitted.discard(protocol.handshake)
-                self._opening.discard(task)
             self.clients.add(ws)
             if self._keepalive_timeout and (self._keeper is None or self._keeper.done()):
                 self._keeper = asyncio.create_task(self._keep_alive(self._keepalive_timeout / 4))
@@ -323,24 +297,56 @@ class Server(Waiting):
             raise
         finally:
             try:
-                if ws is None:
-                    sock.close()  # no memory for it
-                else:
+                if ws is not None:
                     self.clients.discard(ws)
                     await ws.close(code)
             except MemoryError:
                 pass  # not even enough to close it well
             finally:
-                if ws is not None:
-                    ws._shut()
                 self._opening.discard(task)
                 self._tasks.discard(task)
                 if not self._tasks:
                     self._idle.set()
 
+    async def _open(self, sock: "Any", address: "Any", task: "Any") -> "ServerConnection | None":
+        """A client's connection once its handshake is done; None for one that is refused."""
+        ws: Any = None
+        handshake: Any = None
+        try:
+            ws, handshake = self._new(self._is_full)
+            ws._sock = sock
+            steps = accepting(ws, sock, address, handshake, *self._rest)
+            await ws._run(steps, self._handshake_timeout)
+            return ws
+        except (MemoryError, OSError, WebSocketError) as error:
+            if ws is None:
+                raise  # no memory for it
+            await ws._finish()
+            if self._on_refused:
+                self._on_refused(ws, error)
+        except Exception as error:
+            # The hook's own: its client is told, and the program, by asyncio.
+            try:
+                steps = refusing(ws, handshake, HandshakeError("internal error", 500))
+                await ws._run(steps, ws.close_timeout)
+            except OSError:
+                pass
+            await ws._finish()
+            context = {"message": "process_request", "exception": error, "future": task}
+            asyncio.get_event_loop().call_exception_handler(context)
+        except BaseException:
+            ws._shut()
+            raise
+        finally:
+            if ws is None:
+                sock.close()
+            self._admitted.discard(handshake)
+            self._opening.discard(task)
+        return None
 
-def _build_frame(opcode: int, payload) -> bytes:
+
+def _build_frame(byte0: int, payload: "Any") -> bytes:
     """A whole unmasked frame, to be sent to several clients."""
     frame = bytearray(10)
-    at = put_header(frame, 0, 0x80 | opcode, len(payload), 0)
+    at = put_header(frame, 0, byte0, len(payload), 0)
     return bytes(memoryview(frame)[:at]) + payload

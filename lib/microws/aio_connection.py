@@ -1,0 +1,612 @@
+"""A connection over asyncio. It knows no rule of RFC 6455: those are in ``core``.
+
+What ends a connection, one task or another, a time-out, a peer, leads to ``_shut()``, the one place
+where its socket goes. It wakes every task that waits, and whoever is woken looks whether the socket
+is still there before it goes on with anything that would use it.
+"""
+
+import asyncio
+
+from ._compat import MICROPYTHON, const, ticks_add, ticks_diff, ticks_ms
+from .core import (
+    ENDED,
+    IDLE,
+    MESSAGE,
+    READ,
+    WRITE,
+    Connection,
+    close_payload,
+    milliseconds,
+)
+from .errors import ProtocolError, Timeout, WebSocketError
+from .loops import encode
+
+TYPE_CHECKING = const(0)  # folded away on a board
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Coroutine
+    from typing import Any
+
+if MICROPYTHON:
+    from ._ioqueue import DONE, SocketWaiter, hurry, is_known
+
+    if not is_known():
+        from ._ioqueue_plain import SocketWaiter  # type: ignore[assignment]
+
+    def awaited(function: "Any") -> "Any":
+        """For a function that gives an awaitable; here a generator is one."""
+        return function
+
+    generator = awaited
+
+else:
+    from ._cpython import DONE, SocketWaiter, awaited, generator, hurry
+
+# What a call of _receive() gives.
+_ONE = const(0)
+_NEXT = const(1)  # or StopAsyncIteration at a clean close
+_PIECE = const(2)
+
+
+async def within(coroutine: "Awaitable[Any]", timeout: "float | None") -> "Any":
+    """What ``coroutine`` gives, or ``Timeout`` where it takes over ``timeout`` seconds."""
+    if timeout is None or coroutine is DONE:
+        return await coroutine
+    task = asyncio.create_task(coroutine)  # type: ignore[arg-type]
+    try:
+        return await asyncio.wait_for(task, timeout)
+    except asyncio.TimeoutError:
+        raise Timeout("timed out") from None
+    except MemoryError:
+        task.cancel()  # wait_for() may have left it to itself
+        raise
+
+
+class WebSocket(SocketWaiter, Connection):
+    """An open connection; ``connect()`` and ``serve()`` make it.
+
+    One task at a time may receive (another gets ``WebSocketError``); any number may send.
+    Asynchronous iteration gives messages and ends at a clean close. The other errors are those of
+    the blocking ``microws.WebSocket``.
+    """
+
+    _alarm: "Any" = None  # the task that wakes who receives at ...
+    _alarm_at = 0
+    _deadline: "Any" = None  # ... of its call, in ticks
+    _ended: "Any" = None  # set, for those who wait, when nobody receives any more
+    _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
+    _poster: "Any" = None  # the task that sends what nobody waits for
+    _silent = 0  # beats of the keepalive since something came
+    _was_heard = False
+
+    def __init__(self, client: bool, close_timeout: float, **limits: "Any") -> None:
+        Connection.__init__(self, client, close_timeout, **limits)
+        SocketWaiter.__init__(self, None)
+        self._fragmenting = False  # a message that goes in fragments is on its way out
+        self._heard = True  # something came since the last beat
+        self._keeper: Any = False  # None: a task for the keepalive is to be made
+        self._receiving = False  # a task does, or closes
+        self._writing = False  # a frame is on its way out
+
+    # Sending. ``_writing`` is the turn to resume the sender, which one task has at a time.
+
+    @awaited
+    def send(self, message: "Any", text: "bool | None" = None) -> "Awaitable[None]":
+        """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
+
+        An iterable, or asynchronous iterable, of these goes as one message in fragments, which
+        may be larger than memory. Awaited, this returns when all of it is handed to the network.
+        On MicroPython it is sent by the call, and what the network does not take at once by who
+        awaits, or by whatever is sent or received next.
+        """
+        kind = type(message)
+        if text is None and kind is str:
+            data = encode(message)
+            byte0 = 0x81
+        elif text is None and (kind is bytearray or kind is bytes):
+            data = message
+            byte0 = 0x82
+        else:
+            data = self._encode(message, text)
+            if data is None:
+                return self._send_pieces(message, text)
+            byte0 = self._byte0
+        if self._out is not None or self._writing or self._fragmenting:
+            return self._send_later(byte0, data)
+        self._byte0 = byte0
+        self._out = data
+        try:
+            if next(self._sender):
+                return self._send_rest()
+        except BaseException as error:
+            raise self._not_sent(error) from None
+        return DONE
+
+    def _not_sent(self, error: BaseException) -> BaseException:
+        """What to raise where the sender raised ``error``."""
+        if isinstance(error, (OSError, StopIteration)):
+            self._mute()
+            return self._closed()
+        if isinstance(error, KeyboardInterrupt):
+            self._interrupted()
+        return error
+
+    async def _send_rest(self) -> None:
+        await self._turn(False)
+        if self._busy:
+            await self._flush()
+
+    async def _send_later(self, byte0: int, data: "Any") -> None:
+        await self._turn(True)
+        while self._out is not None:  # of one who did not await its end
+            await self._flush()
+            await self._turn(True)
+        self._byte0 = byte0
+        self._out = data
+        await self._flush()
+
+    async def _send_pieces(self, message: "Any", text: "bool | None") -> None:
+        stream = hasattr(message, "__aiter__")
+        try:
+            pieces = message if stream else iter(message)
+        except TypeError:
+            raise TypeError("a message is str, bytes-like or an iterable of these") from None
+        await self._turn(True)
+        # Other messages wait for the end of this one; Pings and Pongs go between its fragments.
+        self._fragmenting = True
+        first = True
+        try:
+            if stream:
+                async for piece in pieces:
+                    await self._send_piece(piece, text, first)
+                    first = False
+            else:
+                for piece in pieces:
+                    await self._send_piece(piece, text, first)
+                    first = False
+            if first:
+                await self._send_piece(b"", text, first)
+                first = False
+            await self._send_frame(0x80, b"")
+        except BaseException:
+            if not first:
+                # Half a message has gone, and nothing can take it back.
+                payload = close_payload(1011, "message not complete")
+                await self._guarded(self._send_last(payload))
+            raise
+        finally:
+            self._fragmenting = False
+            self._free()
+
+    async def _send_piece(self, piece: "Any", text: "bool | None", first: bool) -> None:
+        data = self._encode(piece, text)
+        if data is None:
+            raise TypeError("a piece of a message is str or bytes-like")
+        await self._send_frame(self._byte0 & 0x7F if first else 0, data)
+
+    async def _send_frame(self, byte0: int, data: "Any") -> None:
+        """Send a frame when none is half-way."""
+        await self._turn(False)
+        self._byte0 = byte0
+        self._out = data
+        await self._flush()
+
+    async def _turn(self, for_message: bool) -> None:
+        """Wait until a frame may begin, or a message."""
+        while self._writing or (for_message and self._fragmenting):
+            if not self._freed:
+                self._freed = asyncio.Event()
+            await self._freed.wait()
+
+    def _free(self) -> None:
+        if self._freed:
+            self._freed.set()
+            self._freed = None
+
+    @generator
+    def _flush(self) -> "Any":
+        """Write all that waits; who calls this has the turn, and gives it back."""
+        self._writing = True
+        try:
+            while next(self._sender):
+                yield from self._wait(1)
+        except BaseException as error:
+            if self._busy and not isinstance(error, (OSError, StopIteration, KeyboardInterrupt)):
+                self._shut()  # half a frame is out, and nobody is left to send its rest
+            raise self._not_sent(error) from None
+        finally:
+            self._writing = False
+            self._free()
+
+    def _flush_alone(self) -> None:
+        """Have written what waits, in a task that nobody waits for."""
+        self._writing = True
+        try:
+            self._poster = asyncio.create_task(self._post())
+        except MemoryError:
+            self._writing = False
+            raise
+
+    async def _post(self) -> None:
+        try:
+            await self._flush()
+        except (MemoryError, WebSocketError):
+            pass  # whoever receives is told
+
+    async def ping(self, data: "Any" = b"") -> None:
+        """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving."""
+        if isinstance(data, str):
+            raise TypeError("a ping carries bytes")
+        if len(data) > 125:
+            raise ValueError("a ping carries at most 125 bytes")
+        await self._send_frame(0x89, data)
+
+    # Receiving. ``_receiving`` is the turn to resume the receiver.
+
+    @awaited
+    def recv(self, timeout: "float | None" = None) -> "Awaitable[str | bytes]":
+        """Wait for a message; ``Timeout`` if it is not complete after ``timeout`` seconds.
+
+        After a ``Timeout`` or a cancellation nothing is lost: a later call goes on.
+        """
+        return self._receive(None, timeout, _ONE)
+
+    @awaited
+    def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> "Awaitable[int]":
+        """Wait for a message, put it into ``buffer`` and give its length in bytes.
+
+        ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009.
+        """
+        if buffer is None:
+            raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
+        return self._receive(buffer, timeout, _ONE)
+
+    def recv_streaming(self, buffer: "Any" = None) -> "AsyncIterator[Any]":
+        """Receive one message of any size piece by piece: ``async for piece in ...``.
+
+        Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without a
+        buffer, str or bytes of at most 1 KiB. Text is cut between characters. A compressed message
+        is collected first, as in the blocking front.
+        """
+        return _Pieces(self, buffer)
+
+    def __aiter__(self) -> "WebSocket":
+        return self
+
+    @awaited
+    def __anext__(self) -> "Awaitable[str | bytes]":
+        return self._receive(None, None, _NEXT)
+
+    @generator
+    def _receive(self, target: "Any", timeout: "float | None", kind: int) -> "Any":
+        """The next message as an object, or its length where ``target`` is a buffer.
+
+        Or, for _PIECE, what the receiver yields; ``target`` is a buffer where a message begins.
+
+        All that a usual message needs is in this one generator: each more would take memory, and
+        would have to be gone through whenever the task goes on. Between a message's end and the
+        end of this generator nothing waits, so there is no message that nobody has.
+        """
+        if self._receiving:
+            yield from self._refused()
+        step = 0
+        if kind == _PIECE:
+            if target is not None:
+                step = self._receive_to(target, True)
+        elif target is None:
+            if self._piecewise:
+                step = self._receive_to(None)
+        elif type(target) is bytearray and not (self._begun or self._piecewise):
+            self._target = target  # what _receive_to() does in the usual case
+        else:
+            step = self._receive_to(target)
+        self._receiving = True
+        try:
+            if timeout is not None:
+                self._expect(timeout)
+            if self._keeper is None:
+                self._keeper = asyncio.create_task(self._keep_alive())
+            while step < MESSAGE:
+                step = next(self._receiver)
+                if step >= MESSAGE:
+                    break
+                if step or self._busy or timeout is not None:
+                    step = yield from self._await(step, timeout)
+                else:
+                    yield self._enter(0)
+                    self._woken(0)
+                self._heard = True
+            if step == ENDED:
+                yield from self._finish()
+        except BaseException as error:
+            self._give_up(error, target is not None and kind != _PIECE)
+            raise
+        self._receiving = False
+        if timeout is not None:
+            self._deadline = None
+        if step == ENDED:
+            self._raise_end(kind)
+        if kind == _PIECE:
+            return step
+        hurry()
+        # MicroPython looks for memory of several blocks (this generator) from where it last found
+        # a single block on. So some are taken: else each call would go over much of the heap.
+        block = (step,)
+        if target is None:
+            target = self._data
+            self._data = None
+            return target
+        self._target = self._data = None
+        block = (step,)  # in place of a message's head
+        block = (step,)  # noqa: F841
+        return self._stop
+
+    async def _refused(self) -> None:
+        """Another task receives; or it closes, and then this is told the end."""
+        if not self._closing:
+            raise WebSocketError("another task receives from this connection")
+        while self._receiving:
+            await self._next_end()
+
+    @generator
+    def _await(self, step: int, timeout: "float | None") -> "Any":
+        """A wait that is not the usual one: gives a step of the receiver's."""
+        if self._busy and not self._writing:
+            self._flush_alone()  # a peer that takes no answers may still speak
+        if timeout is not None and self._deadline is None:
+            self._heard = self._was_heard  # it was the alarm that woke it
+            raise Timeout("timed out")
+        if step == IDLE:
+            self._late = 0
+            yield from self._wait(0)
+            return IDLE
+        if 0 <= self._patience < self._late:
+            return self._receiver.throw(ProtocolError(1008, "message takes too long"))
+        start = ticks_ms()
+        try:
+            yield from self._wait(0)
+        finally:
+            self._late += ticks_diff(ticks_ms(), start)
+        return IDLE
+
+    def _give_up(self, error: BaseException, has_target: bool) -> None:
+        """Whoever received does so no more; what has come of a message stays."""
+        self._left(0)
+        self._deadline = None
+        if isinstance(error, KeyboardInterrupt):
+            self._interrupted()
+        elif has_target:
+            self._receive_to(None)
+        self._release()
+
+    def _release(self) -> None:
+        """Give back the turn to receive."""
+        self._receiving = False
+        if self._ended:
+            self._ended.set()
+            self._ended = None
+
+    def _next_end(self) -> "Awaitable[Any]":
+        if not self._ended:
+            self._ended = asyncio.Event()
+        return self._ended.wait()
+
+    def _raise_end(self, kind: int) -> None:
+        self._release()
+        error: Any = self._closed()
+        if kind == _NEXT and error.code in (1000, 1001, 1005):
+            raise StopAsyncIteration
+        raise error
+
+    # Time-outs: one task for each connection that has them. It sleeps until the first is over and
+    # sees then which one there is by now.
+
+    def _expect(self, timeout: float) -> None:
+        ms = max(milliseconds(timeout), 0)
+        self._deadline = deadline = ticks_add(ticks_ms(), ms)
+        alarm = self._alarm
+        if alarm is not None:
+            if ticks_diff(self._alarm_at, deadline) <= 0:
+                return  # it is awake before, and sleeps on
+            self._alarm = None
+            alarm.cancel()
+        self._alarm_at = deadline
+        self._alarm = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        me = asyncio.current_task()
+        while self._alarm is me:
+            deadline = self._deadline
+            if deadline is None:
+                self._alarm = None
+                return
+            self._alarm_at = deadline
+            left = ticks_diff(deadline, ticks_ms())
+            if left > 0:
+                await asyncio.sleep(left / 1000)
+            else:
+                self._deadline = self._alarm = None
+                self._was_heard = self._heard
+                self._wake()
+
+    # Keepalive. It needs no clock: at each beat it is seen whether something came since the last.
+
+    def _keep_for(self, timeout: "float | None") -> None:
+        """End this connection when nothing came for ``timeout`` seconds while a task receives."""
+        if timeout:
+            self._period = timeout / 4
+            self._keeper = None
+
+    async def _keep_alive(self) -> None:
+        # Only while somebody receives: whom nobody holds any more, this would hold for ever.
+        while self._receiving:
+            await asyncio.sleep(self._period)
+            self._beat()
+        self._keeper = None
+
+    def _beat(self) -> None:
+        """Ping a peer that is silent for a period, drop one that is for three."""
+        if not self._receiving:
+            return
+        if self._heard:
+            self._heard = False
+            self._silent = 0
+            return
+        self._silent += 1
+        if self._silent > 2:
+            self._shut()
+            return
+        try:
+            if not (self._closing or self._busy or self._writing):
+                self._byte0 = 0x89
+                self._out = b""
+                self._push()
+                if self._busy:
+                    self._flush_alone()
+        except MemoryError:
+            pass  # it is asked at the next beat
+
+    # Closing
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection (§7.1.2) and wait for the peer's Close at most ``close_timeout``.
+
+        Messages that are still to come are dropped. Does nothing if it is closed already.
+        """
+        payload = close_payload(code, reason)
+        try:
+            if self._sock is not None:
+                await self._guarded(self._close_as_told(payload))
+        except (MemoryError, OSError, WebSocketError, ValueError):
+            # The peer is gone, or no memory is left to wait for it: it ends as well. (MicroPython
+            # gives a ValueError where an interrupt has left a generator as if it still ran.)
+            pass
+        finally:
+            self._shut()
+
+    async def __aenter__(self) -> "WebSocket":
+        return self
+
+    async def __aexit__(self, *exc: "Any") -> None:
+        await self.close()
+
+    async def _close_as_told(self, payload: bytes) -> None:
+        await self._send_last(payload)
+        # The task that receives sees the end; if it gives up before, this one goes on.
+        while self._receiving:
+            await self._next_end()
+        if self._sock is None:
+            return
+        self._receiving = True
+        try:
+            if self._error is None:
+                await self._go(self._drop())
+            await self._finish()
+        finally:
+            self._release()
+
+    async def _send_last(self, payload: bytes) -> None:
+        """Send a Close when no frame is half-way, if none has gone yet."""
+        await self._turn(False)
+        if not self._closing:
+            self._writing = True
+            try:
+                await self._go(self._send_close(payload))
+            finally:
+                self._writing = False
+                self._free()
+
+    async def _finish(self) -> None:
+        """The last bytes out, and the end of TCP, once the protocol is at its end."""
+        if self._sock is None:
+            return
+        try:
+            await self._guarded(self._go_last(), None if self._awaits_end() else 0.25)
+        except (MemoryError, OSError, WebSocketError):
+            pass  # it took too long, or the peer has gone: either way it is over
+        finally:
+            self._shut()
+
+    async def _go_last(self) -> None:
+        await self._turn(False)
+        self._writing = True
+        try:
+            await self._go(self._receiver)
+        finally:
+            self._writing = False
+
+    async def _run(self, steps: "Any", timeout: "float | None") -> None:
+        """Go through the steps of an opening handshake."""
+        milliseconds(timeout)  # a wrong one
+        await within(self._go(steps), timeout)
+
+    async def _go(self, steps: "Any") -> None:
+        """Go through ``steps``; the socket may be closed between them, or be another one then."""
+        for step in steps:
+            if step > WRITE:
+                return
+            await self._wait_once(step == WRITE and 1 or 0)
+            self._heard = True
+            if self._sock is None:
+                raise self._closed()
+
+    async def _guarded(self, coroutine: "Coroutine[Any, Any, None]", idle: "Any" = None) -> None:
+        """Await it; the connection ends after ``close_timeout``, or ``idle`` seconds of silence."""
+        guard = asyncio.create_task(self._guard(idle))
+        try:
+            await coroutine
+        finally:
+            guard.cancel()
+
+    async def _guard(self, idle: "float | None") -> None:
+        left = self.close_timeout
+        while left > 0:
+            self._heard = False
+            await asyncio.sleep(left if idle is None else min(left, idle))
+            if idle is None or not (self._heard or self._busy):
+                break
+            left -= idle
+        self._shut()
+
+    def _shut(self) -> None:
+        """The end: whoever waits for something of this connection goes on, and finds it closed."""
+        if self._keeper and self._keeper is not asyncio.current_task():
+            self._keeper.cancel()
+        self._keeper = False
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._sock is not None:
+            self._wake()
+            self._unregister()
+        self._close_socket()
+        self._free()
+        if self._ended:
+            self._ended.set()
+            self._ended = None
+
+
+class _Pieces:
+    """The pieces of one message; MicroPython has no asynchronous generators."""
+
+    def __init__(self, ws: WebSocket, buffer: "Any") -> None:
+        self._ws = ws
+        self._copy = buffer is None
+        self._buffer = bytearray(1024) if buffer is None else buffer
+        self._step = 0
+
+    def __aiter__(self) -> "_Pieces":
+        return self
+
+    async def __anext__(self) -> "Any":
+        ws = self._ws
+        while self._step != MESSAGE:
+            target = None if self._step else self._buffer
+            self._step = await ws._receive(target, None, _PIECE)
+            piece: Any = memoryview(ws._data)[: ws._stop]
+            if self._copy:
+                piece = str(piece, "utf-8") if ws.is_text else bytes(piece)
+            if len(piece) or (self._copy and self._step == MESSAGE):
+                return piece
+        ws._piecewise = False
+        ws._target = ws._data = None
+        raise StopAsyncIteration
