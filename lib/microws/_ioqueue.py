@@ -29,15 +29,7 @@ _reserve: "Any" = bytearray(_RESERVE)
 
 def is_known() -> bool:
     """Whether asyncio's queue is the one that this module knows how to change."""
-    known = [
-        "__init__",
-        "_enqueue",
-        "_dequeue",
-        "queue_read",
-        "queue_write",
-        "remove",
-        "wait_io_event",
-    ]
+    known = ["__init__", "_enqueue", "_dequeue", "queue_read", "queue_write", "remove", "wait_io_event"]
     if set(known) != {name for name in core.IOQueue.__dict__ if name[:3] not in ("__m", "__q")}:
         return False
     queue = core._io_queue
