@@ -70,7 +70,7 @@ async def obey(ws, message):
         sock = getattr(ws._sock, "socket", ws._sock)
         sock.setsockopt(1, 7, 1)  # SO_SNDBUF: it takes a part
         server.broadcast(bytes(6000))
-        print("half-way", ws._protocol.is_sending())
+        print("half-way", ws._busy)
         tasks.append(asyncio.create_task(ws.send("from a task")))
     elif message == "nothing":
         try:

@@ -12,7 +12,7 @@ frame = bytearray((0x82, 126, SIZE >> 8, SIZE & 255)) + bytes(SIZE)
 message = memoryview(frame)[4:]
 # In its place the frame will be built. Before the compiler leaves the heap in small pieces.
 room = bytearray(SIZE + 5)
-for name in ("protocol", "handshake", "upgrade", "transport", "aio", "aio_server"):
+for name in ("core", "handshake", "server_handshake", "aio_connection", "aio_server"):
     __import__("microws." + name)
     gc.collect()
 

@@ -15,7 +15,7 @@ MICROPYTHON = sys.implementation.name == "micropython"
 
 if MICROPYTHON:
     # As the board's main.py does it: one module after the other, and garbage collected early.
-    for name in ("protocol", "handshake", "transport"):
+    for name in ("loops", "core"):
         __import__("microws." + name)
         gc.collect()
 if sys.argv[1] != "blocking":

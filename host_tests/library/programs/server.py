@@ -97,8 +97,7 @@ async def handle(ws):
         await ws.ping(b"are you there?" + bytes(111))
         await ws.ping()
         await ws.recv()
-        # microws keeps this number to itself.
-        await ws.send("%d" % getattr(ws, "_protocol", ws).pongs)
+        await ws.send("%d" % ws.pongs)
     elif path == "/close":
         await ws.send("one")
         await ws.send("two")

@@ -70,24 +70,32 @@ async def cancelled_recv_loses_nothing():
         expect(await ws.recv(), "last")
 
 
+def takes_nothing(ws):
+    while True:
+        ws._busy = True
+        yield 4  # wait for room
+
+
 async def message_behind_a_ping_whose_pong_cannot_go():
     asked = asyncio.Event()
     received = []
 
     async def handler(ws):
         await ws.recv()
-        ws._write = bool  # False: the network takes nothing, which a full socket does for a while
+        sender = ws._sender
+        ws._sender = takes_nothing(ws)  # as a full socket does for a while
         asked.set()
         received.append(await ws.recv())
-        del ws._write
+        ws._sender = sender
+        ws._push()
 
     async with await aio.serve(handler, "127.0.0.1", PORT), connect() as ws:
         await ws.send("from now on")
         await asked.wait()
-        ws._protocol.ping(b"with it")
-        await ws.send("behind it")  # with one write, so with one read
+        masked = b"\x89\x87\0\0\0\0with it\x81\x89\0\0\0\0behind it"
+        ws._sock.write(masked, 0, len(masked))  # with one write, so with one read
         expect(await ending(ws), 1000)
-        expect(ws._protocol.pongs, 1)
+        expect(ws.pongs, 1)
     expect(received, ["behind it"])
 
 
@@ -180,7 +188,7 @@ async def pong_while_a_fragmented_message_waits():
             await ws.recv(0.2)
         except OSError:
             pass
-        pongs = ws._protocol.pongs
+        pongs = ws.pongs
         await ws.send("go on")
         expect(await ws.recv(), "piecepiece")
         expect(pongs, 1)
@@ -305,7 +313,7 @@ async def keepalive_of_a_connection_that_takes_nothing_more():
 
     async with await aio.serve(handler, "127.0.0.1", PORT):
         ws = await aio.connect("ws://127.0.0.1:%d/" % PORT, keepalive_timeout=0.4)
-        ws._protocol.mute()  # as a write that failed does
+        ws._mute()  # as a write that failed does
         expect(await ending(ws), 1006)
 
 
