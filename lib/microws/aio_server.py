@@ -4,7 +4,7 @@ import asyncio
 
 from ._compat import const, local_port
 from .aio_connection import SocketWaiter, WebSocket
-from .core import milliseconds, put_header
+from .core import check_limits, milliseconds, put_header
 from .errors import HandshakeError, WebSocketError
 from .server_handshake import ServerHandshake, accepting, listening_socket, refusing
 
@@ -64,8 +64,7 @@ async def serve(
 
     # A wrong argument is told at once, not when a client comes.
     new(bool)
-    if min(max_header, max_fields) < 0:
-        raise ValueError("a limit is below 0")
+    check_limits(max_header, max_fields)
     for timeout in (handshake_timeout, close_timeout, keepalive_timeout):
         milliseconds(timeout)
     return Server(

@@ -6,7 +6,7 @@ from errno import EINPROGRESS
 from os import urandom
 
 from ._compat import adapt, client_context, connected, const, tls_steps
-from .core import WRITE, Connection
+from .core import WRITE, Connection, check_limits
 from .errors import HandshakeError
 from .handshake import (
     accept_key,
@@ -49,6 +49,7 @@ def connecting(
 
     ``resolve`` is called as ``socket.getaddrinfo()`` is, and in its place.
     """
+    check_limits(max_header, max_fields)
     ws._secure, host, port, ws.path, user = parse_url(url)
     if isinstance(subprotocols, str):
         raise ValueError("subprotocols must be a list of names")

@@ -161,6 +161,12 @@ def milliseconds(timeout: "float | None") -> int:
     return int(timeout * 1000)
 
 
+def check_limits(*limits: int) -> None:
+    """``ValueError`` where one is below 0, ``TypeError`` where one is no number."""
+    if min(limits) < 0:
+        raise ValueError("a limit is below 0")
+
+
 class Connection:
     """What both fronts' ``WebSocket`` is: an open connection, with attributes to be read.
 
@@ -210,8 +216,7 @@ class Connection:
     ) -> None:
         if read_size < 131 or write_size < 256:
             raise ValueError("read_size must be at least 131, write_size at least 256")
-        if min(max_size, max_fragments) < 0:
-            raise ValueError("a limit is below 0")
+        check_limits(max_size, max_fragments)
         milliseconds(close_timeout)  # a wrong one
         self.close_timeout = close_timeout
         self.max_size = max_size

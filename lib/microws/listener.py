@@ -5,7 +5,7 @@ from time import sleep
 
 from ._compat import const, local_port, ticks_diff, ticks_ms
 from .blocking import WebSocket
-from .core import READ, milliseconds
+from .core import READ, check_limits, milliseconds
 from .errors import Timeout, WebSocketError
 from .server_handshake import ServerHandshake, accepting, listening_socket
 
@@ -42,8 +42,7 @@ def listen(
 
     # A wrong argument is told at once, not when a client comes.
     new()
-    if min(max_header, max_fields) < 0:
-        raise ValueError("a limit is below 0")
+    check_limits(max_header, max_fields)
     milliseconds(handshake_timeout)
     return Listener(host, port, new, (ssl, max_header, max_fields), handshake_timeout)
 
