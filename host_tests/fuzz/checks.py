@@ -191,9 +191,10 @@ class Player:
     def receive(self, mode):
         self.mode = mode
         self.room = (0, 300, 7, 150)[mode]
-        self.target = bytearray(self.room) if mode else None
+        target = bytearray(self.room) if mode else None
         # What came before the change to pieces goes as one.
-        self.handle(self.ws._receive_to(self.target, mode > 1), MAX_SIZE)
+        self.most = MAX_SIZE if self.ws._begun else self.room
+        self.handle(self.ws._receive_to(target, mode > 1))
 
     def step(self):
         if self.opening:
@@ -227,7 +228,7 @@ class Player:
             if step <= READ and not (wire.incoming or wire.ended or wire.broken):
                 break
 
-    def handle(self, step, most=0):
+    def handle(self, step):
         ws = self.ws
         if step == ENDED:
             self.ended = True
@@ -244,7 +245,8 @@ class Player:
             self.pieces.append(part)
             if step == PIECE:
                 assert self.mode > 1
-                assert len(part) <= (most or self.room)
+                assert len(part) <= self.most
+                self.most = self.room
             else:
                 assert step == MESSAGE
                 message = b"".join(self.pieces)

@@ -1,6 +1,8 @@
 """permessage-deflate: what is agreed on, and messages both ways, against zlib and RFC 7692."""
 
+import ast
 import random
+import socket
 import zlib
 
 import pytest
@@ -8,7 +10,19 @@ from microws.compression import Deflate
 from microws.core import IDLE, PIECE
 
 from host_tests.library.front import INTO, OWN, PIECEWISE, Front, failed
-from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, xor
+from host_tests.support.interpreters import PATIENCE
+from host_tests.support.ports import free_port
+from host_tests.support.wire import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    close_frame,
+    frame,
+    request,
+    xor,
+)
 
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 BOTH = "server_no_context_takeover; client_no_context_takeover"
@@ -273,3 +287,140 @@ def test_close_while_a_message_is_left_half_inflated_ends(client):
     assert (front.ended, front.ws.close_code) == (True, 1000)
     assert front.replies()[-1][0] == CLOSE
     assert front.messages == []
+
+
+# Peers that refer to what they sent before, although they were asked not to
+
+
+class Keeping:
+    """A compressor that keeps its context over messages, as Tornado's does."""
+
+    def __init__(self, window_bits=10):
+        self._stream = zlib.compressobj(wbits=-window_bits)
+
+    def __call__(self, message):
+        return (self._stream.compress(message) + self._stream.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+# Messages of which each refers to the one before; some are larger than the window, some empty.
+VALUES = [b"temperature=%d.5, humidity=40" % i for i in range(20, 24)]
+LONG = b", ".join(b"value %d of the board" % (i * i) for i in range(100))
+RELATED = [*VALUES, b"", LONG, LONG[:500] + VALUES[0], VALUES[1], LONG[-900:], b"", VALUES[2]]
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("mode", "room"), [(OWN, 0), (INTO, 3000), (PIECEWISE, 4), (PIECEWISE, 333)]
+)
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_context_that_was_kept_is_followed(client, mode, room, opcode):
+    pack = Keeping()
+    front = Front(client, mode, room, extension=Deflate(10))
+    for i, message in enumerate(RELATED):
+        front.feed(frame(TEXT, b"not compressed", not client))
+        small = pack(message)
+        cut = i % (len(small) + 1)
+        front.feed(frame(opcode, small[:cut], not client, False, 4))
+        front.feed(frame(0, small[cut:], not client))
+    assert [message[:2] for message in front.messages[1::2]] == [(opcode, m) for m in RELATED]
+
+
+def lost(message, window_bits=10):
+    """``message`` compressed behind another one that nobody gets."""
+    pack = Keeping(window_bits)
+    pack(VALUES[0])
+    small = pack(message)
+    with pytest.raises(zlib.error):  # it does refer to the other one
+        zlib.decompressobj(-window_bits).decompress(small + b"\0\0\xff\xff")
+    return small
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("mode", "room"), [(OWN, 0), (INTO, 3000), (PIECEWISE, 4), (PIECEWISE, 333)]
+)
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("message", [VALUES[1], VALUES[1] + LONG], ids=["short", "long"])
+def test_reference_to_before_the_first_message_is_refused(client, mode, room, opcode, message):
+    front = Front(client, mode, room, extension=Deflate(10))
+    front.feed(frame(opcode, lost(message), not client, True, 4))
+    assert failed(front, 1007)
+    assert front.messages == []
+    assert message.startswith(b"".join(front.pieces))
+
+
+@SIDES
+def test_history_that_was_left_is_not_made_up(client):
+    """Who leaves a message half-way has not inflated the rest of it."""
+    pack = Keeping()
+    front = Front(client, PIECEWISE, 10, extension=Deflate(10))
+    front.wire.incoming = frame(TEXT, pack(LONG), not client, True, 4)
+    while next(front.ws._receiver) != PIECE:
+        pass
+    front.receive(OWN)
+    front.feed(frame(TEXT, pack(LONG[-300:]), not client, True, 4))
+    assert failed(front, 1007) or [m[1] for m in front.messages] == [LONG[-300:]]
+
+
+RECEIVING = """
+import sys
+from binascii import crc32
+import microws
+
+port, way = sys.argv[1:]
+listener = microws.listen("127.0.0.1", int(port), compression="deflate")
+buffer = bytearray(3000)
+print("listening")
+while True:
+    ws = listener.accept()
+    given = []
+    try:
+        while True:
+            if way == "recv":
+                given = [ws.recv()]
+            elif way == "recv_into":
+                given = [bytes(memoryview(buffer)[: ws.recv_into(buffer)])]
+            else:
+                given = []
+                for piece in ws.recv_streaming(memoryview(buffer)[:50]):
+                    given.append(bytes(piece))
+            data = b"".join([p.encode() if type(p) is str else p for p in given])
+            print("message", ws.is_text, len(data), crc32(data) & 0xFFFFFFFF)
+            given = []
+    except microws.WebSocketError as error:
+        print("end", error.code, b"".join(given))
+"""
+
+
+@pytest.mark.parametrize("way", ["recv", "recv_into", "recv_streaming"])
+def test_context_is_followed_or_refused_on_every_python(interpreter, start, way):
+    port = free_port()
+    process = start(interpreter.command("-c", RECEIVING, port, way))
+    process.wait_for("listening")
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+    def upgraded():
+        sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        sock.sendall(request(offer))
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += sock.recv(1)
+        assert b"permessage-deflate" in answer
+        return sock
+
+    with upgraded() as sock:
+        pack = Keeping()
+        for i, message in enumerate(RELATED):
+            opcode = (TEXT, BINARY)[i & 1]
+            sock.sendall(frame(opcode, pack(message), True, True, 4))
+            told = f"message {opcode == TEXT} {len(message)} {zlib.crc32(message)}"
+            assert process.wait_for("m") == told
+        sock.sendall(close_frame(1000, "", True))
+    assert process.wait_for("end") == "end 1000 b''"
+    for message in (VALUES[1], VALUES[1] + LONG):
+        for opcode in (TEXT, BINARY):
+            with upgraded() as sock:
+                sock.sendall(frame(opcode, lost(message), True, True, 4))
+                end = process.wait_for("e")
+                assert end.startswith("end 1007 b'")
+                assert message.startswith(ast.literal_eval(end[9:]))
