@@ -8,8 +8,8 @@ that is cancelled while it reads from a stream no longer takes the stream's writ
 
 The private names used are those of MicroPython 1.24 to 1.29: ``core._io_queue`` with ``map``,
 ``poller``, ``wait_io_event`` and ``remove``; ``core._task_queue``, ``core.cur_task``, and of a
-task ``data``, ``state`` and ``ph_key``. ``is_known()`` looks whether the queue is what it is there.
-If not, it stays as it is: see ``_ioqueue_plain``.
+task ``data``, ``state`` and ``ph_key``. ``is_known()`` looks whether the queue is what it is
+there. If not, it stays as it is: see ``_ioqueue_plain``.
 """
 
 from asyncio import core  # type: ignore[attr-defined]
