@@ -7,9 +7,9 @@ ours comes. That takes a fifth less work and 80 bytes less of heap for each mess
 that is cancelled while it reads from a stream no longer takes the stream's writer with it.
 
 The private names used are those of MicroPython 1.24 to 1.29: ``core._io_queue`` with ``map``,
-``poller``, ``wait_io_event`` and ``remove``; ``core._task_queue``, ``core.cur_task``, and of a task
-``data``, ``state`` and ``ph_key``. ``is_known()`` looks whether they are what they are there. If
-not, asyncio's queue stays as it is: see ``_ioqueue_plain``.
+``poller``, ``wait_io_event`` and ``remove``; ``core._task_queue``, ``core.cur_task``, and of a
+task ``data``, ``state`` and ``ph_key``. ``is_known()`` looks whether the queue is what it is
+there. If not, it stays as it is: see ``_ioqueue_plain``.
 """
 
 from asyncio import core  # type: ignore[attr-defined]
@@ -29,8 +29,9 @@ _reserve: "Any" = bytearray(_RESERVE)
 
 def is_known() -> bool:
     """Whether asyncio's queue is the one that this module knows how to change."""
-    known = ["__init__", "_enqueue", "_dequeue", "queue_read", "queue_write", "remove", "wait_io_event"]
-    if set(known) != {name for name in core.IOQueue.__dict__ if name[:3] not in ("__m", "__q")}:
+    known = {"__module__", "__qualname__", "__init__", "queue_read", "queue_write", "remove"}
+    known.update(("_enqueue", "_dequeue", "wait_io_event"))
+    if set(core.IOQueue.__dict__) != known:
         return False
     queue = core._io_queue
     return type(queue) is core.IOQueue and set(queue.__dict__) == {"map", "poller"}
@@ -131,8 +132,8 @@ def _change(queue: "Any") -> None:
 class SocketWaiter:
     """Something with a socket, ``_sock``, that tasks wait for.
 
-    ``yield self._enter(i)`` waits, for something to read (0) or for room to write (1), one task for
-    each. Who is woken looks whether there really is something: it may be for nothing.
+    ``yield self._enter(i)`` waits, for something to read (0) or for room to write (1); one task
+    for each. Who is woken looks whether there really is something: it may be for nothing.
     """
 
     _hung_up = False  # poll() told of an error or of the end
@@ -142,7 +143,7 @@ class SocketWaiter:
         self._sock = sock
         self._entry: Any = [None, None, None, self]
 
-    def _enter(self, i: int) -> None:
+    def _enter(self, i: int) -> "Any":
         queue = core._io_queue
         if self._queue is not queue:
             self._register(queue)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SocketWaiter(_SocketWaiter):
-    def _enter(self, i: int) -> None:
+    def _enter(self, i: int) -> "Any":
         queue = core._io_queue
         self._entry[i] = core.cur_task
         (queue.queue_write if i else queue.queue_read)(self._sock)

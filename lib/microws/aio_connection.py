@@ -1,8 +1,8 @@
 """A connection over asyncio. It knows no rule of RFC 6455: those are in ``core``.
 
-What ends a connection, one task or another, a time-out, a peer, leads to ``_shut()``, the one place
-where its socket goes. It wakes every task that waits, and whoever is woken looks whether the socket
-is still there before it goes on with anything that would use it.
+What ends a connection, one task or another, a time-out, a peer, leads to ``_shut()``, the one
+place where its socket goes. It wakes every task that waits, and whoever is woken looks whether the
+socket is still there before it goes on with anything that would use it.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ async def within(coroutine: "Awaitable[Any]", timeout: "float | None") -> "Any":
     """What ``coroutine`` gives, or ``Timeout`` where it takes over ``timeout`` seconds."""
     if timeout is None or coroutine is DONE:
         return await coroutine
-    task = asyncio.create_task(coroutine)  # type: ignore[arg-type]
+    task: Any = asyncio.create_task(coroutine)  # type: ignore[arg-type]
     try:
         return await asyncio.wait_for(task, timeout)
     except asyncio.TimeoutError:
@@ -69,7 +69,7 @@ class WebSocket(SocketWaiter, Connection):
     """
 
     _alarm: "Any" = None  # the task that wakes who receives at ...
-    _alarm_at = 0
+    _alarm_at: "Any" = 0
     _deadline: "Any" = None  # ... of its call, in ticks
     _ended: "Any" = None  # set, for those who wait, when nobody receives any more
     _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
@@ -286,7 +286,7 @@ class WebSocket(SocketWaiter, Connection):
         end of this generator nothing waits, so there is no message that nobody has.
         """
         if self._receiving:
-            yield from self._refused()
+            yield from self._refused()  # type: ignore[misc]
         step = 0
         if kind == _PIECE:
             if target is not None:
@@ -315,7 +315,7 @@ class WebSocket(SocketWaiter, Connection):
                     self._woken(0)
                 self._heard = True
             if step == ENDED:
-                yield from self._finish()
+                yield from self._finish()  # type: ignore[misc]
         except BaseException as error:
             self._give_up(error, target is not None and kind != _PIECE)
             raise
@@ -543,13 +543,13 @@ class WebSocket(SocketWaiter, Connection):
         for step in steps:
             if step > WRITE:
                 return
-            await self._wait_once((step == WRITE and 1) or 0)
+            await self._wait_once(1 if step == WRITE else 0)
             self._heard = True
             if self._sock is None:
                 raise self._closed()
 
     async def _guarded(self, coroutine: "Coroutine[Any, Any, None]", idle: "Any" = None) -> None:
-        """Await it; the connection ends after ``close_timeout``, or ``idle`` seconds of silence."""
+        """Await it; after ``close_timeout``, or ``idle`` seconds of silence, all ends."""
         guard = asyncio.create_task(self._guard(idle))
         try:
             await coroutine

@@ -53,6 +53,8 @@ def connecting(
     ws._secure, host, port, ws.path, user = parse_url(url)
     if isinstance(subprotocols, str):
         raise ValueError("subprotocols must be a list of names")
+    if min(max_header, max_fields) < 0:
+        raise ValueError("a limit is below 0")
     offered = tuple(subprotocols)
     extension = new_extension(compression)
     key = str(b2a_base64(urandom(16)), "ascii").strip()
