@@ -1,7 +1,7 @@
 """What one client says, for all the others; loaded only where the configuration has a chat."""
 
-from microws.handshake import unquote
-from microws.utf8 import validate
+from microws.loops import validate
+from microws.url import unquote
 
 from firmware.log import printable
 

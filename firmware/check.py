@@ -244,7 +244,7 @@ def _is_path(value):
 
 def _is_url(value):
     # Not at the top: boot.py starts the network sooner without the library.
-    from microws.handshake import parse_url
+    from microws.url import parse_url
 
     try:
         parse_url(value)

@@ -1,6 +1,7 @@
 """What check.py does, for the settings of trust; few boards have any, so few load this."""
 
-from microws.handshake import is_token, is_visible, parse_url
+from microws.handshake import is_token, is_visible
+from microws.url import parse_url
 
 _HEX = b"0123456789abcdefABCDEF"
 _TOKEN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/"

@@ -4,7 +4,7 @@ import time
 from errno import ENOENT
 
 from microws._compat import MICROPYTHON
-from microws.handshake import parse_url
+from microws.url import parse_url
 
 from firmware.config import FILE, ConfigError
 from firmware.log import log

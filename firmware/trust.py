@@ -5,7 +5,7 @@ place that others need.
 """
 
 from microws._compat import ticks_diff, ticks_ms
-from microws.handshake import unquote
+from microws.url import unquote
 
 from firmware import config
 from firmware.log import printable

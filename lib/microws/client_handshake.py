@@ -10,6 +10,7 @@ from .core import WRITE, Connection, check_limits
 from .errors import HandshakeError
 from .handshake import (
     accept_key,
+    basic,
     build_head,
     has_token,
     is_token,
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .core import Steps
-
-
-def basic(data: bytes) -> str:
-    """The value of Authorization (RFC 7617) for ``b"name:password"``."""
-    return "Basic " + str(b2a_base64(data), "ascii").strip()
 
 
 def connecting(
@@ -53,8 +49,6 @@ def connecting(
     ws._secure, host, port, ws.path, user = parse_url(url)
     if isinstance(subprotocols, str):
         raise ValueError("subprotocols must be a list of names")
-    if min(max_header, max_fields) < 0:
-        raise ValueError("a limit is below 0")
     offered = tuple(subprotocols)
     extension = new_extension(compression)
     key = str(b2a_base64(urandom(16)), "ascii").strip()
