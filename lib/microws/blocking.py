@@ -2,8 +2,10 @@
 
 from ._compat import const, new_poller, ticks_add, ticks_diff, ticks_ms
 from .core import (
+    FAILURES,
     IDLE,
     MESSAGE,
+    NOT_SENT,
     OVER,
     PIECE,
     READ,
@@ -13,7 +15,7 @@ from .core import (
     connecting,
     milliseconds,
 )
-from .errors import ConnectionClosed, ProtocolError, Timeout, WebSocketError
+from .errors import ConnectionClosed, ProtocolError, Timeout
 from .loops import encode
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+_GONE = FAILURES + (ValueError,)
 _LATE = const(8)  # beside what the receiver yields: the time of a call is over
 
 
@@ -133,7 +136,7 @@ class WebSocket(Connection):
             while next(self._sender):
                 self._wait(WRITE, -1)
             return
-        except (OSError, StopIteration):
+        except NOT_SENT:
             self._mute()
         except Exception:
             raise
@@ -216,7 +219,7 @@ class WebSocket(Connection):
             if not self._closing and self._sock is not None:
                 self._run(self._close(payload), self.close_timeout)
             self._finish()
-        except (OSError, WebSocketError, MemoryError, ValueError):
+        except _GONE:
             # The peer is gone, which ends it as well. (MicroPython gives a ValueError where an
             # interrupt has left a generator as if it still ran.)
             pass
@@ -325,7 +328,7 @@ class WebSocket(Connection):
             return
         try:
             self._run(self._receiver, self.close_timeout, -1 if self._awaits_end() else 250)
-        except (OSError, WebSocketError, MemoryError):
+        except FAILURES:
             pass  # it took too long, or the peer has gone: either way it is over
         finally:
             self._close_socket()

@@ -48,6 +48,9 @@ _VIEW = const(4096)  # worth a memoryview to read straight to the middle of a de
 
 _BUFFERS = (bytearray, memoryview)
 _BYTES_LIKE = (bytes, bytearray, memoryview)
+# A tuple that stands in an except clause takes memory, just when there may be none.
+FAILURES = (OSError, MemoryError, WebSocketError)
+NOT_SENT = (OSError, StopIteration)
 _NO_STEPS: "Steps" = iter(())  # type: ignore[assignment]  # a sender that has ended
 
 
@@ -256,11 +259,7 @@ class Connection:
     def _receive_frames(self, lo: int, hi: int) -> "Steps":
         readinto = self._sock.readinto
         rx = self._rx
-        whole = memoryview(rx)
-        view = whole[_START:]
-        room = want = len(view)  # the most that the next read takes
         mask = 0 if self._client else 0x80
-        key = bytearray(4) if mask else ZERO
         # Of the message in progress: where it goes to, and what there is of it
         target: Any = None
         data: Any = None
@@ -270,6 +269,10 @@ class Connection:
         got = 0  # bytes that were read straight to their destination
         at = utf8 = fragments = phase = fin = opcode = 0
         try:
+            key = bytearray(4) if mask else ZERO
+            whole = memoryview(rx)
+            view = whole[_START:]
+            room = want = len(view)  # the most that the next read takes
             while True:
                 while True:  # through what is there
                     if left < 0:
@@ -474,7 +477,7 @@ class Connection:
                     got = k
                 else:
                     hi += k
-        except (OSError, MemoryError, WebSocketError) as wrong:
+        except FAILURES as wrong:
             # First what the message took is given back, for the rest needs a little.
             target = data = to = self._target = self._data = None
             error = wrong
@@ -484,7 +487,7 @@ class Connection:
         self._begun = False
         try:
             yield from self._ending(error)
-        except (OSError, MemoryError):
+        except FAILURES:
             pass
         while True:
             yield ENDED
@@ -669,7 +672,7 @@ class Connection:
         """Send what waits, as far as the network takes it at once."""
         try:
             next(self._sender)
-        except (OSError, StopIteration):
+        except NOT_SENT:
             self._mute()  # what the peer sent before it left is still to be read
 
     def _mute(self) -> None:

@@ -5,8 +5,8 @@ from time import sleep
 
 from ._compat import const, local_port, ticks_diff, ticks_ms
 from .blocking import WebSocket
-from .core import READ, check_limits, milliseconds
-from .errors import Timeout, WebSocketError
+from .core import FAILURES, READ, check_limits, milliseconds
+from .errors import Timeout
 from .server_handshake import ServerHandshake, accepting, listening_socket
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -95,11 +95,11 @@ class Listener:
                     accepting(ws, sock, address, handshake, *self._rest), self._handshake_timeout
                 )
                 return ws
-            except (OSError, WebSocketError):
-                ws._finish()
             except MemoryError:
                 # There is no room for one more; that is no reason to serve nobody.
                 (ws._close_socket if ws else sock.close)()
+            except FAILURES:
+                ws._finish()
             except BaseException:
                 (ws._close_socket if ws else sock.close)()
                 raise
