@@ -97,6 +97,8 @@ class Wire:
         pass
     def connect(self, address):
         pass
+    def close(self):
+        pass
 
 class Sockets:
     SOCK_STREAM = 1
