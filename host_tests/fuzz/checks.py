@@ -9,6 +9,7 @@ import hashlib
 import re
 import zlib
 
+import pytest
 from microws import client_handshake as connecting
 from microws import compression, core
 from microws.compression import Deflate
@@ -353,9 +354,6 @@ def _counted(*of):
     return new
 
 
-core.bytearray = compression.bytearray = _counted
-
-
 def play(script, begin, cuts, write):
     player = Player(script, *begin(), write)
     acts = iter([*script.acts, (len(script.stream), 0, 0)])
@@ -400,8 +398,11 @@ def same_however_cut(script, begin):
     places = {place for place, _, _ in script.acts} | {len(script.stream)}
     coarse = sorted(places)
     fine = sorted(places.union(range(0, len(script.stream), script.step)))
-    a = play(script, begin, coarse, 1 << 30)
-    b = play(script, begin, fine, script.step)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (core, compression):
+            patch.setattr(module, "bytearray", _counted, raising=False)
+        a = play(script, begin, coarse, 1 << 30)
+        b = play(script, begin, fine, script.step)
     assert a[0] == b[0], (a[0], b[0])
     if len(a[0]) == 6:
         # Of several Pongs that wait only the newest goes out (§5.5.3), so their number may
@@ -444,13 +445,22 @@ def open_connection(data):
 
 
 def handshake(script, make):
+    """What ``make(openings, **options)`` begins comes to the same, however it is cut."""
+    options = {
+        "max_header": MAX_HEADER,
+        "limits": {"read_size": script.read_size, **LIMITS},
+        "compression": script.deflate or None,
+    }
+
     def begin():
-        limits = {"read_size": script.read_size, **LIMITS}
-        opening = make(max_header=MAX_HEADER, limits=limits, compression=script.deflate or None)
+        opening = make(openings, **options)
         return opening.ws, opening.wire, opening.steps
 
     script.has_head = True
-    return same_however_cut(script, begin)
+    with pytest.MonkeyPatch.context() as patch:
+        openings = Openings(patch.setattr, Line)
+        patch.setattr(connecting, "urandom", lambda n: NONCE[:n])
+        return same_however_cut(script, begin)
 
 
 def server_handshake(data):
@@ -461,8 +471,9 @@ def server_handshake(data):
         script.stream += source.take(len(data))
 
     script = Script(data, begin)
-    openings = Openings(setattr, Line)
-    result = handshake(script, lambda **options: openings.server(SUBPROTOCOLS, **options))
+    result = handshake(
+        script, lambda openings, **options: openings.server(SUBPROTOCOLS, **options)
+    )
     head = result[0] if isinstance(result[0], bytes) else result[0][0]
     if head:
         lines = head.partition(b"\r\n\r\n")[0].split(b"\r\n")
@@ -487,11 +498,9 @@ def client_handshake(data):
         script.stream += source.take(len(data))
 
     script = Script(data, begin)
-    openings = Openings(setattr, Line)
-    connecting.urandom = lambda n: NONCE[:n]
     result = handshake(
         script,
-        lambda **options: openings.client("ws://here/path", (), SUBPROTOCOLS, **options),
+        lambda openings, **options: openings.client("ws://here/path", (), SUBPROTOCOLS, **options),
     )
     player = result[2]
     if player.opening is None:
