@@ -82,6 +82,8 @@ def start(settings: dict) -> None:
     version = ".".join([str(part) for part in sys.implementation.version[:3]])
     python = sys.implementation.name + " " + version
     log("starting as %s, board %s, %s" % (role, settings["board"], python))
+    if not net.has_driver():
+        return  # to the prompt: a reset would only bring the same again
     from firmware import crash
 
     crash.tell()

@@ -3,7 +3,11 @@
 import asyncio
 
 import machine
-import network
+
+try:
+    import network
+except ImportError:
+    network = None  # type: ignore[assignment]  # built without one: a stock Raspberry Pi Pico
 
 from firmware.log import log, printable, uptime
 
@@ -42,7 +46,7 @@ def start(settings: dict) -> None:
     logged, not raised: the board must get to its prompt all the same.
     """
     global _kind, _interface, _problem
-    if _kind:
+    if _kind or network is None:
         return
     from firmware import boards  # needed no more after this: see main.py
 
@@ -62,6 +66,16 @@ def start(settings: dict) -> None:
         _problem = _silent(error)
     if _problem:
         log("no network: " + _problem)
+
+
+def has_driver() -> bool:
+    """Whether this firmware has a network at all; the log tells what to do where it has none."""
+    if network is None:
+        log(
+            "this MicroPython was built without a network. Flash the one for your board, from "
+            "https://micropython.org/download, then run ./deploy.sh again"
+        )
+    return network is not None
 
 
 def address() -> "str | None":
