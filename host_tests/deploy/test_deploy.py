@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from host_tests.deploy.serial_port import HARD, VM, SerialBoard, flash
+from host_tests.deploy.serial_port import HARD, SerialBoard, flash
 from host_tests.support.interpreters import PATIENCE
 from host_tests.support.paths import TOP
 
@@ -45,10 +45,10 @@ def ours(files):
 
 
 @pytest.fixture
-def new_board(tmp_path):
+def new_board(tmp_path, mpremote, micropython32):
     boards = []
 
-    def make(files=None, name=None, micropython=VM, **options):
+    def make(files=None, name=None, micropython=micropython32, **options):
         folder = tmp_path / (name or f"board{len(boards)}")
         board = SerialBoard(folder, micropython, **options)
         boards.append(board)
@@ -82,10 +82,10 @@ def deployed(board, *options):
 
 
 @pytest.fixture(scope="module")
-def up_to_date(tmp_path_factory):
+def up_to_date(tmp_path_factory, mpremote, micropython32):
     """The flash of a board that was just deployed to."""
     folder = tmp_path_factory.mktemp("template")
-    board = SerialBoard(folder, VM)
+    board = SerialBoard(folder, micropython32)
     flash(board, {"config.json": json.dumps(CLIENT).encode()})
     board.plug_in()
     try:
@@ -158,7 +158,7 @@ def test_help_names_every_option():
 
 
 @pytest.fixture
-def attached(monkeypatch, tmp_path):
+def attached(monkeypatch, tmp_path, mpremote):
     """`attached(device...)`: these serial ports, and one that is the computer's own, are there."""
 
     def plug_in(*devices):
@@ -218,6 +218,7 @@ def test_the_only_board_needs_no_name(attached, board):
     assert result.stdout.startswith(f"Asking the board at {one.device} ...\n")
 
 
+@pytest.mark.usefixtures("mpremote")
 def test_a_port_that_is_not_there():
     result = subprocess.run([DEPLOY, "--port", "/dev/ttyNONE"], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (
@@ -570,11 +571,11 @@ POINTS = 10
 
 
 @pytest.fixture(scope="module")
-def whole(up_to_date, tmp_path_factory):
+def whole(up_to_date, tmp_path_factory, micropython32):
     """What a whole update of OLDER takes: the bytes that arrive, and the writes to the flash."""
     folder = tmp_path_factory.mktemp("whole")
     shutil.copy(up_to_date, folder / "flash")
-    one = SerialBoard(folder, VM)
+    one = SerialBoard(folder, micropython32)
     flash(one, OLDER)
     one.plug_in()
     try:
@@ -627,7 +628,7 @@ def test_stopped_by_its_person_it_can_go_on(board, start):
     assert ours(files) == program()
 
 
-def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path):
+def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path, mpremote):
     one = board({"firmware/net.py": b"older"})
     said = "OSError: firmware/net.py did not arrive whole"
     code = (
@@ -639,7 +640,7 @@ def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(code)
     result = subprocess.run(
-        [TOP / ".venv/bin/mpremote", "connect", one.device, "run", script],
+        [mpremote, "connect", one.device, "run", script],
         capture_output=True,
         text=True,
     )

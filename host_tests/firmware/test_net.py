@@ -6,7 +6,8 @@ import pytest
 
 from firmware import boards
 from host_tests.support.interpreters import environment
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 BOARD = TOP / "host_tests" / "board"
 
@@ -428,6 +429,6 @@ def test_boot_returns_at_once_whatever_the_cable_does(tmp_path, fault):
     script.write_text(f"import machine, network\n{fault}\n" + (TOP / "boot.py").read_text())
     # It ends by itself: nothing in it waits.
     result = subprocess.run(
-        [BIN / "micropython32", script], cwd=tmp_path, env=environment(BOARD), timeout=30
+        [tool("micropython32"), script], cwd=tmp_path, env=environment(BOARD), timeout=30
     )
     assert result.returncode == 0

@@ -8,7 +8,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from host_tests.deploy import virtual
 from host_tests.support.interpreters import INTERPRETERS, PATIENCE
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 # Nothing that would look for its maker's servers.
 QUIET = [
@@ -70,7 +71,7 @@ def board(start, tmp_path):
 def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=BIN / "chromium", args=QUIET, chromium_sandbox=False
+            executable_path=tool("chromium"), args=QUIET, chromium_sandbox=False
         )
         yield browser
         browser.close()

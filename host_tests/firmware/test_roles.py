@@ -16,12 +16,6 @@ from host_tests.support.interpreters import environment
 from host_tests.support.interrupt import interrupt
 from host_tests.support.paths import TOP
 
-# On MicroPython, 32 bit, with a board's heap; and as where there is none.
-BOARDS = {
-    "micropython": [TOP / "deploy.sh", "--virtual"],
-    "cpython": ["python3", "-m", virtual.__name__],
-}
-
 # The server role by itself; what happens to its board follows from what it says.
 SERVER = """
 import asyncio, main, network
@@ -46,12 +40,20 @@ asyncio.run(run())
 """
 
 
-@pytest.fixture(params=BOARDS.values(), ids=BOARDS.keys())
+@pytest.fixture(params=["micropython", "cpython"])
 def board(request, start):
-    """`board(option...)` starts virtual boards, all of them or one."""
+    """`board(option...)` starts virtual boards, all of them or one.
+
+    On MicroPython, 32 bit, with a board's heap; and as where there is none.
+    """
+    command = ["python3", "-m", virtual.__name__]
+    if request.param == "micropython":
+        for tool in ("mpremote", "micropython32"):
+            request.getfixturevalue(tool)
+        command = [TOP / "deploy.sh", "--virtual"]
 
     def start_board(*options):
-        return start([*request.param, *options])
+        return start([*command, *options])
 
     return start_board
 

@@ -13,8 +13,6 @@ from microws.protocol import _OPEN as OPEN
 from microws.protocol import _OPENED as OPENED
 from microws.protocol import Protocol
 from microws.upgrade import ServerHandshake
-from websockets.client import ClientProtocol
-from websockets.uri import parse_uri
 
 from host_tests.support.wire import accept_key as expected_accept
 
@@ -151,6 +149,9 @@ def test_client_names_host_and_path(url, host, path):
 
 @pytest.mark.parametrize("user", ["me:secret", "me:", "a:c:d", "%C3%A9:%40/%25", "a@b:c@d"])
 def test_client_sends_the_credentials_of_a_url_as_websockets_does(user):
+    from websockets.client import ClientProtocol
+    from websockets.uri import parse_uri
+
     url = f"ws://{user.replace('/', '%2F')}@host:8080/path"
     theirs = ClientProtocol(parse_uri(url)).connect().headers
     _, fields, _ = fields_of(ClientHandshake(url).request)
