@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+from firmware.deploy.board_files import program
 from host_tests.deploy.serial_port import HARD, SerialBoard, flash
 from host_tests.support.interpreters import PATIENCE
 from host_tests.support.paths import TOP
@@ -22,21 +23,6 @@ LIST = "firmware/installed.txt"
 
 # A client that nobody answers: a board that needs no free port.
 CLIENT = {"role": "client", "url": "ws://127.0.0.1:9/", "hostname": "quiet"}
-
-
-def program():
-    """{path: content} of what belongs on a board."""
-    files = {}
-    for pattern in ("boot.py", "main.py", "firmware/*.py", "lib/**/*.py"):
-        for path in TOP.glob(pattern):
-            if path.name not in ("manifest.py", "_cpython.py", "permessage_deflate.py"):
-                files[path.relative_to(TOP).as_posix()] = path.read_bytes()
-    page = (TOP / "firmware" / "page.html").read_bytes()
-    files["page.html"] = page
-    files["page.html.gz"] = subprocess.run(
-        ["gzip", "-9n"], input=page, stdout=subprocess.PIPE, check=True
-    ).stdout
-    return files
 
 
 def ours(files):
@@ -321,7 +307,7 @@ def test_a_configuration_that_the_board_cannot_have_is_refused_before_anything_i
         (["--board", "lilygo-t-eth-lite-s3"], "made for the ESP32S3; this is an ESP32. Boards w"),
         (["--board", "esp32-wifi"], '"wifi_ssid" is missing'),
         (["--url", "http://127.0.0.1/"], '"url" is "http://127.0.0.1/"; allowed: ws:// or'),
-        (["--config", TOP / "README.md"], "README.md is not valid JSON"),
+        (["--config", TOP / "README.md"], "README.md is too long: a configuration"),
     ):
         result = deploy(one, *options)
         assert result.returncode == 1
@@ -348,7 +334,7 @@ def test_a_configuration_in_ruins_is_left_to_its_owner(board):
     one = board({"config.json": ruins})
     result = deploy(one, "--role", "server")
     assert result.returncode == 1
-    assert "the board's config.json is not valid JSON" in result.stderr
+    assert "the board's config.json is cut off" in result.stderr
     assert result.stderr.endswith(f"mpremote connect {one.device} rm :config.json\n")
     files, said = deployed(one)
     assert "Note: config.json is cut off" in said
@@ -444,9 +430,9 @@ def test_a_file_system_that_fills_up_meanwhile_is_told(new_board):
 
 
 def test_what_was_left_half_done_makes_room(new_board):
-    half = {"lib/microws/aio.py.new": b"x" * 150000, "config.json.new": b'{"role":'}
+    half = {"lib/microws/aio.py.new": b"x" * 170000, "config.json.new": b'{"role":'}
     mine = {"data.new": b"mine", "lib/data.new": b"mine"}
-    one = new_board({**half, **mine}, blocks=96)
+    one = new_board({**half, **mine}, blocks=104)
     files, _ = deployed(one)
     assert ours(files) == {**program(), **mine}
 
@@ -507,8 +493,10 @@ def test_a_chip_without_micropython(new_board, tmp_path):
     port.symlink_to(one.device)
     result = subprocess.run([DEPLOY, "--port", port], capture_output=True, text=True, timeout=100)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"No MicroPython answers at {port}. If the chip is bare, ")
-    assert f"esptool --port {port} write-flash" in result.stderr
+    assert result.stderr.startswith(f"No MicroPython answers at {port}. Still starting? Wait ")
+    assert '"The first flash" in firmware/README.md' in result.stderr
+    assert "\n### The first flash\n" in (TOP / "firmware/README.md").read_text("utf-8")
+    assert "erase" not in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -624,8 +612,22 @@ def test_stopped_by_its_person_it_can_go_on(board, start):
     assert process.wait() == 130
     assert process.lines[-1] == "Stopped. Nothing is broken: run this again to finish."
     assert "Traceback" not in process.output
-    files, _ = deployed(one)
+    files, said = deployed(one)
     assert ours(files) == program()
+    # What had arrived is not sent again.
+    there = int(re.search(r"^(\d+) new ones are there already", said, re.MULTILINE)[1])
+    assert there >= 4
+    assert said.count("\n[") == len(program()) - there
+
+
+def test_half_a_file_of_a_deployment_that_broke_off_is_sent_again(board):
+    whole, half = program()["main.py"], program()["firmware/net.py"][:100]
+    new = {"main.py.new": whole, "firmware/net.py.new": half}
+    one = board({"main.py": b"older", "firmware/net.py": b"older", **new})
+    files, said = deployed(one)
+    assert ours(files) == program()
+    assert re.findall(r"^\[.*", said, re.MULTILINE) == ["[1/1] firmware/net.py"]
+    assert "1 new ones are there already, from a deployment that broke off." in said
 
 
 def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path, mpremote):

