@@ -7,8 +7,8 @@ import time
 
 import machine
 
-from firmware import config, net
-from firmware.log import log
+from firmware import config, modules, net
+from firmware.log import log, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def main() -> None:
     except config.ConfigError as error:
         let_watchdog_sleep()
         for problem in error.problems:
-            log(problem)
+            log(printable(problem))
         # Back to the prompt: to reset would only bring the same again, for ever.
         log("stopped; correct %s, then reset the board" % config.FILE)
     except KeyboardInterrupt:
@@ -93,33 +93,12 @@ def start(settings: dict) -> None:
         log("the watchdog starts in %d s; Ctrl-C stops the board" % _PATIENCE)
         time.sleep(_PATIENCE)
         net.watchdog = machine.WDT(timeout=settings["watchdog"] * 1000)
-    # Done with; it fills a tenth of a small heap.
-    for name in ("boards", "check", "check_trust", "crash"):
-        if sys.modules.pop("firmware." + name, None):
-            delattr(sys.modules["firmware"], name)
-    run = load(role)
+    modules.unload()
+    run = modules.load_role(role)
     import microws
 
     log("microws %s loaded" % microws.__version__)
     asyncio.run(live(run(settings, sampler(settings["sample_pin"]))))
-
-
-def load(role: str) -> "Callable":
-    """The role's `run()`. The other role is not loaded, for it would take memory."""
-    # One module after the other: what loading leaves behind would cut a small heap into pieces.
-    gc.collect()
-    for name in ("protocol", "handshake", "transport", "aio"):
-        __import__("microws." + name)
-        gc.collect()
-    if role == "server":
-        from firmware.server import run
-    else:
-        from firmware.client import run
-    gc.collect()
-    if hasattr(gc, "threshold"):
-        # Early, lest what lives long comes to lie amid garbage up to the heap's end.
-        gc.threshold(gc.mem_free() // 4)
-    return run
 
 
 async def live(role: "Any") -> None:

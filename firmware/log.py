@@ -1,4 +1,4 @@
-"""The serial log: short lines, dated with the seconds since the start."""
+"""The serial log: short lines, dated with the seconds since the start, fit to be shown."""
 
 import time
 
@@ -68,3 +68,12 @@ def printable(text: str) -> str:
                 start = end
         at = end
     return shown + str(data[start:], "utf-8") if start else text
+
+
+def public_url(url: str) -> str:
+    """The url without what may be secret in it: user, password and query."""
+    url, _, query = url.partition("?")
+    start = url.find("://") + 3 if "://" in url else 0
+    authority, slash, path = url[start:].partition("/")
+    host = authority.split("@")[-1]
+    return url[:start] + host + slash + path + ("?..." if query else "")

@@ -21,7 +21,7 @@ _machine: "Any" = machine
 
 _CHECK_EVERY = 0.2  # seconds
 _TELL_EVERY = 50  # checks
-_HOLD_EVERY = 1  # seconds
+_LOOK_EVERY = 1  # seconds
 _RESTART_AFTER = 120  # seconds without an address, and again after as many
 _RESET_AFTER = 600
 _UNPLUGGED_RESET_AFTER = 3600  # a cable that is out is most often out on purpose
@@ -132,21 +132,21 @@ async def wait_for_address(settings: dict) -> str:
         await asyncio.sleep(_CHECK_EVERY)
 
 
-async def hold(held: str, seconds: float) -> bool:
+async def sleep_with_address(held: str, seconds: float) -> bool:
     """Sleep so long; False as soon as this board's address is not `held` any more.
 
     It feeds the watchdog, so it is for the loop that does the role's work, and for no other.
     """
     while True:
         feed()
-        pause: float = _HOLD_EVERY
+        pause: float = _LOOK_EVERY
         try:
             if address() != held:
                 return False
             if seconds <= 0:
                 return True
-            pause = min(seconds, _HOLD_EVERY)
-            seconds -= _HOLD_EVERY
+            pause = min(seconds, _LOOK_EVERY)
+            seconds -= _LOOK_EVERY
         except MemoryError:
             pass  # a moment later there may be some: no reason to end connections
         await asyncio.sleep(pause)

@@ -7,10 +7,10 @@ from microws.aio import within
 from microws.aio_server import serve  # now, while the heap is whole
 
 from firmware import net, page
+from firmware.access import Guard
 from firmware.counters import Counters
+from firmware.describe import describe_error, describe_message
 from firmware.log import log, uptime
-from firmware.peer import show, why
-from firmware.trust import Guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
     service = _Service(settings)
     ssl = None
     if settings["cert_file"]:
-        from firmware.tls import server_context
+        from firmware.certificates import server_context
 
         ssl = server_context(settings)
     watch = asyncio.create_task(service.watch())
@@ -74,9 +74,9 @@ async def _listen(settings, service, read, ssl):
             ssl=ssl,
         )
     except OSError as error:
-        log("cannot listen on port %d: %s" % (settings["port"], why(error)))
+        log("cannot listen on port %d: %s" % (settings["port"], describe_error(error)))
         log("trying again in %d s" % _RETRY)
-        await net.hold(address, _RETRY)
+        await net.sleep_with_address(address, _RETRY)
         return
     service.server = server
     place = (address, settings["port"])
@@ -85,7 +85,7 @@ async def _listen(settings, service, read, ssl):
     try:
         while True:
             try:
-                if not await net.hold(address, service.interval):
+                if not await net.sleep_with_address(address, service.interval):
                     break
                 if not server.is_serving():
                     raise RuntimeError("the server takes no clients any more")
@@ -175,12 +175,13 @@ class _Service:
             reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
         elif isinstance(error, OSError) and self._settings["cert_file"]:
             # It may be who does not trust this board, and left in the middle.
-            reason = "no TLS: " + (why(error) if "SSL" in str(error) else "it went away")
+            left = "SSL" not in str(error)
+            reason = "no TLS: " + ("it went away" if left else describe_error(error))
         elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
             return  # it left by itself, has what it wanted, or was told of already
         elif error.status == 404:
             path = ws.path.partition("?")[0]  # the rest may be secret
-            reason = "%s is not here (HTTP 404)" % show(path)
+            reason = "%s is not here (HTTP 404)" % describe_message(path)
         else:
             reason = "%s (HTTP %d)" % (error.reason, error.status)
         self._tell_refused(ws.remote_address, reason)
@@ -229,7 +230,7 @@ class _Service:
             slow = self._settings["slow"] == "close" and client.dropped
             end = ProtocolError(1008, "too slow") if slow else error
             code = getattr(end, "code", 1011)
-            log("%s: %s" % (client.label, why(end)))
+            log("%s: %s" % (client.label, describe_error(end)))
         finally:
             self._counters.closed(code)
             del self._clients[ws]
@@ -259,7 +260,7 @@ class _Service:
                 self._counters.sent(reply)
                 await _within(ws.send(reply))
             else:
-                log("%s: received %s" % (label, show(message)))
+                log("%s: received %s" % (label, describe_message(message)))
                 if self._chat:
                     self._pass_on(ws, name, message)
             await asyncio.sleep(_PAUSE)

@@ -14,9 +14,11 @@ from host_tests.support.wire import response
 # The role with a clock and a die of the test's, and pauses that take no time. `script` are
 # functions called one by one at the pauses after a session; the role ends with the last.
 BEGIN = """
-import asyncio, main, socket
-main.load("client")
-from firmware import client, config, net
+import asyncio, socket
+from firmware import modules
+modules.load_role("client")
+from firmware import client, net
+from firmware.settings import defaults
 
 clock = [0]
 bounds = []
@@ -41,11 +43,11 @@ client.uptime = uptime
 client.log = log
 
 def run(url, script, read=int, **given):
-    settings = dict(config.DEFAULTS)
+    settings = defaults()
     settings["url"] = url
     settings.update(given)
     net.start(settings)
-    real = net.hold
+    real = net.sleep_with_address
     async def hold(address, seconds):
         if not bounds or not pausing():
             return await real(address, seconds)
@@ -59,7 +61,7 @@ def run(url, script, read=int, **given):
             paused[0] = len(bounds)
             return True
     paused = [0]
-    net.hold = hold
+    net.sleep_with_address = hold
     try:
         asyncio.run(client.run(settings, read))
     except Done:
@@ -84,6 +86,10 @@ def lines(interpreter):
 
 def closed_port():
     return virtual.choose_port(0)
+
+
+def test_the_role_knows_the_default_url(lines):
+    assert lines("print(client._DEFAULT_URL == defaults()['url'])") == ["True"]
 
 
 def test_the_wait_grows_up_to_a_minute(lines):

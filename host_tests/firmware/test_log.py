@@ -10,7 +10,7 @@ from host_tests.support.interpreters import INTERPRETERS
 # Takes the whole heap, then tells of it.
 SHORT = """
 from firmware.log import log
-from firmware.peer import why
+from firmware.describe import describe_error
 error = OSError(5)
 taken = None
 size = 4096
@@ -21,7 +21,7 @@ while size >= 16:
     except MemoryError:
         size //= 2
 log("still told")
-log(why(error))
+log(describe_error(error))
 """
 
 

@@ -20,8 +20,8 @@ BOARD = TOP / "host_tests" / "board"
 
 CHOICE = """
 import machine, main
-from firmware import config
-settings = dict(config.DEFAULTS)
+from firmware.settings import defaults
+settings = defaults()
 settings["role"] = "client"
 print(main.choose_role(settings))
 settings["role_pin"] = 27

@@ -14,10 +14,11 @@ BOARD = TOP / "host_tests" / "board"
 # The settings are the defaults but for what `given` says; the wait takes no time worth a name.
 BEGIN = """
 import asyncio, machine, network
-from firmware import boards, config, net
+from firmware import boards, net
+from firmware.settings import defaults
 net._CHECK_EVERY = 0.001
 def settings(board="esp32-w5500", **given):
-    values = dict(config.DEFAULTS)
+    values = defaults()
     values["board"] = board
     values.update(given)
     profile = boards.profile(values)
@@ -334,14 +335,14 @@ class Watchdog:
     def feed(self):
         self.fed += 1
 net.watchdog = Watchdog()
-net._HOLD_EVERY = 0.01
+net._LOOK_EVERY = 0.01
 async def main():
     values = settings()
     held = await net.wait_for_address(values)
     before = net.watchdog.fed
-    print(await net.hold(held, 0.05), net.watchdog.fed - before > 4)
+    print(await net.sleep_with_address(held, 0.05), net.watchdog.fed - before > 4)
     lease("10.0.0.7")
-    print(await net.hold(held, 3600), await net.hold("10.0.0.7", 0))
+    print(await net.sleep_with_address(held, 3600), await net.sleep_with_address("10.0.0.7", 0))
 asyncio.run(main())
 """
     assert lines(interpreter, code)[1:] == ["True True", "False True"]

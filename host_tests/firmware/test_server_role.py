@@ -296,8 +296,9 @@ def test_boards_chat_with_browsers(board, start, tmp_path):
 
 # No pause between two messages of a client, and no log of them: a lot is to be said.
 TALKATIVE = """
-import asyncio, main
-main.load("server")
+import asyncio
+from firmware import modules
+modules.load_role("server")
 from firmware import config, server
 server._PAUSE = 0
 server.log = lambda text: None if "received" in text else print(text)

@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import basic_auth
 
-from firmware import config, trust
+from firmware import access, settings
 from host_tests.deploy import virtual
 from host_tests.firmware.test_roles import Server
 from host_tests.support.interpreters import INTERPRETERS
@@ -202,7 +202,7 @@ class Request:
 @pytest.fixture
 def asked(monkeypatch):
     """`asked(address, token)` is the status and the pause; `asked.now` is the clock, in ms."""
-    guard = trust.Guard({**config.DEFAULTS, "token": "right"}, lambda address, reason: None)
+    guard = access.Guard({**settings.defaults(), "token": "right"}, lambda address, reason: None)
 
     def ask_guard(address, token):
         answer = guard.check(Request(address, token))
@@ -212,7 +212,7 @@ def asked(monkeypatch):
 
     ask_guard.now = 0
     ask_guard.guard = guard
-    monkeypatch.setattr(trust, "ticks_ms", lambda: ask_guard.now)
+    monkeypatch.setattr(access, "ticks_ms", lambda: ask_guard.now)
     return ask_guard
 
 
@@ -245,8 +245,8 @@ def test_the_table_of_offenders_is_bounded(asked):
 
 @pytest.mark.parametrize("given", ["", "a", "secre", "secret!", "Secret", "secretsecret", "\0"])
 def test_only_the_same_is_the_same(given):
-    assert not trust.same(given.encode(), b"secret")
-    assert trust.same(b"secret", b"secret")
+    assert not access.same(given.encode(), b"secret")
+    assert access.same(b"secret", b"secret")
 
 
 def test_comparing_looks_at_every_byte():
@@ -257,5 +257,5 @@ def test_comparing_looks_at_every_byte():
             looked.append(i)
             return bytes.__getitem__(self, i)
 
-    trust.same(Given(b"xxxxxx"), b"secret")
+    access.same(Given(b"xxxxxx"), b"secret")
     assert looked == [0, 1, 2, 3, 4, 5]

@@ -1,4 +1,4 @@
-"""What check.py does, for the settings of trust; few boards have any, so few load this."""
+"""What check.py does, for the settings of access and encryption; few boards load this."""
 
 from microws.handshake import is_token, is_visible, parse_url
 
@@ -9,7 +9,7 @@ _TOKEN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/"
 _TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
 
 
-def misfits(settings: dict) -> list:
+def conflicts(settings: dict) -> list:
     """A line for each of these settings that is missing beside others, or contradicts them."""
     secure, _, _, _, in_url = parse_url(settings["url"])
     problems = []
@@ -47,7 +47,7 @@ def _is_token(value):
     return 0 < len(body) <= 512 and not [letter for letter in body if letter not in _TOKEN]
 
 
-def _is_file(value):
+def _is_file(value, example=""):
     return _is_text(value) and is_visible(value)
 
 
@@ -77,7 +77,8 @@ def _list_of(test):
     return lambda value: isinstance(value, list) and not [one for one in value if not test(one)]
 
 
-CHECKS = {
+# As in check.py.
+KINDS = {
     "token": (_is_token, "1 to 512 letters, digits and - . _ ~ + /, and = at the end"),
     "user": (lambda value: _is_text(value) and ":" not in value, "a text without colon"),
     "password": (_is_text, "a text of at most 128 characters"),
@@ -93,9 +94,7 @@ CHECKS = {
         ),
         '{ "name": "value", ... }, none of them of the handshake itself',
     ),
-    "ca_file": (_is_file, 'the name of a file on the board, like "ca.pem"'),
+    "file": (_is_file, 'the name of a file on the board, like "%s"'),
     "fingerprint": (_is_fingerprint, "64 hexadecimal digits, with colons or without"),
-    "ntp_host": (_is_file, 'a host name, like "pool.ntp.org"'),
-    "cert_file": (_is_file, 'the name of a file on the board, like "cert.pem"'),
-    "key_file": (_is_file, 'the name of a file on the board, like "key.pem"'),
+    "host": (_is_file, 'a host name, like "pool.ntp.org"'),
 }
