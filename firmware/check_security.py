@@ -67,10 +67,23 @@ def _is_header(name, value):
 
 
 def _is_origin(value):
-    if not isinstance(value, str) or not is_visible(value) or value != value.lower():
-        return False  # browsers write it in small letters
+    """Whether something may send this as its origin, or it stands for some that may."""
+    if not isinstance(value, str) or not value or not is_visible(value):
+        return False
+    if "*" in value:
+        scheme, _, name = value.partition("*.")
+        whole = value == "*" or scheme == "" or scheme.endswith("://")
+        return (
+            whole and (value == "*" or name != "") and "*" not in name and value == value.lower()
+        )
     scheme, _, host = value.partition("://")
-    return scheme in ("http", "https") and host != "" and "/" not in host
+    if scheme.lower() not in ("http", "https"):
+        return True
+    # So browsers write it: in small letters, with no port that goes without saying, no slash.
+    port = ":80" if scheme.lower() == "http" else ":443"
+    return (
+        host != "" and not host.endswith(("/", port)) and ("/" in host or value == value.lower())
+    )
 
 
 def _list_of(test):
@@ -82,7 +95,10 @@ KINDS = {
     "token": (_is_token, "1 to 512 letters, digits and - . _ ~ + /, and = at the end"),
     "user": (lambda value: _is_text(value) and ":" not in value, "a text without colon"),
     "password": (_is_text, "a text of at most 128 characters"),
-    "origins": (_list_of(_is_origin), 'a list of pages\' origins, like ["http://example.org"]'),
+    "origins": (
+        _list_of(_is_origin),
+        'a list of pages\' origins, like ["https://example.org", "*.example.org", "null", "*"]',
+    ),
     "subprotocols": (
         _list_of(lambda value: isinstance(value, str) and is_token(value)),
         'a list of names, like ["chat"]',

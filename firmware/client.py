@@ -9,7 +9,7 @@ from microws import WebSocketError, aio
 
 from firmware import config, net
 from firmware.describe import describe_error, describe_message
-from firmware.log import log, public_url, uptime
+from firmware.log import Bound, log, public_url, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ _INTERVAL = 1  # seconds between two samples
 _CONNECT_TIMEOUT = 10  # seconds
 _CLOSE_TIMEOUT = 2  # seconds
 _CHECK_EVERY = 0.5  # seconds
-_MAX_SIZE = 8192  # bytes of a message
+_MAX_SIZE = 8192  # bytes of a message, unless the configuration says more
+_MAX_HEADER = 4096  # bytes of the answer to the handshake
+_MESSAGES = 50  # lines a second; the serial log takes its time from all the rest
 _SHORTEST_WAIT = 0.1
 _FIRST_BOUND = 1
 _LAST_BOUND = 60
@@ -108,6 +110,7 @@ class _Session:
         self._addresses = None
         self._ws: Any = None
         self._sending = None  # when the message that is on its way began
+        self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
         self.answered = False
         self.starved = False
         self.held = 0
@@ -130,7 +133,8 @@ class _Session:
                 close_timeout=_CLOSE_TIMEOUT,
                 keepalive_timeout=self._settings["keepalive"],
                 resolve=self._resolve,
-                max_size=_MAX_SIZE,
+                max_size=self._settings["max_size"] or _MAX_SIZE,
+                max_header=self._settings["max_header"] or _MAX_HEADER,
             )
             began = uptime()
             log("connected to %s, handshake done" % ws.remote_address)
@@ -144,6 +148,7 @@ class _Session:
                 if not await net.sleep_with_address(address, _CHECK_EVERY):
                     log("the address %s is gone" % address)
                     break
+                self._messages.tell()
             self.held = uptime() - began
             for task in tasks:
                 if task.done():
@@ -176,7 +181,9 @@ class _Session:
     async def _receive(self):
         try:
             while True:
-                log("received " + describe_message(await self._ws.recv()))
+                message = await self._ws.recv()
+                if self._messages.allows():
+                    log("received " + describe_message(message))
         except (MemoryError, OSError, WebSocketError) as error:
             log(describe_error(error))
 

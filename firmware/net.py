@@ -101,19 +101,25 @@ async def wait_for_address(settings: dict) -> str:
         machine.reset()
     checks = 0
     missing = ""
+    waited = False
     began = uptime()
     restart_after = _RESTART_AFTER
     while True:
         feed()
         found = address()
         before = missing
+        waited = waited or before != ""
         missing = "" if found else _missing(settings)
         if before == _NO_LINK and missing != _NO_LINK and _kind == "WIZNET5K":
             # It would go on with the address of the network that it was plugged into before.
             restart(settings)
             continue
+        if missing == _NO_LINK != before and _told and not _problem:
+            # It may as well be the W5500 that died, and the driver cannot tell: ask it.
+            restart(settings)
+            missing = _missing(settings)
         if found:
-            if found != _told:
+            if found != _told or waited:
                 log("address %s, also %s.local where mDNS works" % (found, network.hostname()))
                 _told = found
             return found

@@ -38,6 +38,8 @@ TABLE = (
     ("sample_pin", "roles", None, "whole", 0, 54),
     ("sample_interval", "roles", None, "number", 0.05, 3600),
     ("keepalive", "roles", 40, "number", 1, 3600),
+    ("max_size", "roles", None, "whole", 125, 65536),
+    ("max_header", "roles", None, "whole", 512, 16384),
     ("token", "roles", None, "token"),
     ("user", "roles", None, "user"),
     ("password", "roles", None, "password"),

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 
@@ -215,6 +216,37 @@ net.log = log
 run("ws://127.0.0.1:{closed_port()}/", [lambda: later(300), lambda: later(300)])
 """
     assert "network interface down and up" not in lines(code)
+
+
+def test_a_flood_of_messages_does_not_flood_the_log(lines):
+    def handler(connection):
+        for i in range(1000):
+            connection.send(f"flood {i}")
+        connection.recv()  # a value
+        while time.monotonic() < end:
+            connection.send("more")
+            time.sleep(0.1)
+
+    end = time.monotonic() + 3
+    with Server(handler) as server:
+        told = lines(f"run({server.url!r}, [])")
+    assert "received flood 0" in told
+    shown = [line for line in told if line.startswith("received flood")]
+    rest = [line for line in told if line.endswith(" more messages, too many to show")]
+    assert len(shown) + sum(int(line.split()[1]) for line in rest) >= 1000
+    assert len(shown) <= 150
+
+
+def test_messages_may_be_as_long_as_configured(lines):
+    def handler(connection):
+        connection.send("x" * 9000)
+        connection.send("x" * 9001)
+        connection.recv()
+
+    with Server(handler) as server:
+        told = lines(f"run({server.url!r}, [], max_size=9000)")
+    at = told.index("received " + 80 * "x" + "... (9000 characters)")
+    assert "closed here with code 1009 (message too big)" in told[at + 1]
 
 
 def test_what_was_to_be_sent_while_away_is_kept_up_to_a_bound(lines):

@@ -82,9 +82,17 @@ MISTAKES = [
     ('{"headers": {"Host": "a"}}', ['"headers" is (not shown)']),
     ('{"headers": {"Sec-WebSocket-Key": "a"}}', ['"headers" is (not shown)']),
     ('{"origins": "http://a"}', ['"origins" is "http://a"; allowed: a list']),
-    ('{"origins": ["a"]}', ['"origins" is ["a"]']),
+    ('{"origins": [""]}', ['"origins" is [""]']),
+    ('{"origins": ["a b"]}', ['"origins" is ["a b"]']),
+    ('{"origins": ["https://*"]}', ['"origins" is ["https://*"]']),
+    ('{"origins": ["a.*.b"]}', ['"origins" is ["a.*.b"]']),
+    ('{"origins": ["*.Example.org"]}', ['"origins" is ["*.Example.org"]']),
+    ('{"origins": ["http://a:80"]}', ['"origins" is ["http://a:80"]']),
+    ('{"origins": ["https://a:443"]}', ['"origins" is ["https://a:443"]']),
     ('{"origins": ["http://a/"]}', ['"origins" is ["http://a/"]']),
     ('{"origins": ["http://A"]}', ['"origins" is ["http://A"]']),
+    ('{"max_size": 124}', ['"max_size" is 124; allowed: a whole number from 125 to 65536']),
+    ('{"max_header": 16385}', ['"max_header" is 16385']),
     ('{"subprotocols": ["a b"]}', ['"subprotocols" is ["a b"]']),
     ('{"subprotocols": [""]}', ['"subprotocols" is [""]']),
     ('{"fingerprint": "ab:cd"}', ['"fingerprint" is "ab:cd"; allowed: 64 hexadecimal digits']),
@@ -221,6 +229,7 @@ def test_the_default_is_a_server_on_the_usual_wiring(tmp_path):
 
 def test_what_is_given_replaces_the_defaults(load):
     assert load(json.dumps(VERSION_0_1, ensure_ascii=False)) == {**defaults(), **VERSION_0_1}
+    assert [name for name in defaults() if name not in VERSION_0_1] == ["max_size", "max_header"]
 
 
 @pytest.mark.parametrize(("change", "chip", "told"), WRONG_PINS)
@@ -308,6 +317,17 @@ def test_every_prefix_of_a_configuration_is_refused(load):
     for end in range(len(text)):
         with pytest.raises(config.ConfigError, match="is cut off"):
             load(text[:end])
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null", "*", "file://", "https://github.com/gilmaimon/TinyWebsockets", "*.example.org",
+        "https://*.example.org", "http://*.example.org:8000", "capacitor://localhost", "a-program",
+    ],
+)  # fmt: skip
+def test_every_origin_that_something_may_send_can_be_set(load, origin):
+    assert load(json.dumps({"origins": [origin]}))["origins"] == [origin]
 
 
 def test_null_stands_for_the_default_where_that_is_none(load):

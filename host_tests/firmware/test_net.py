@@ -133,9 +133,11 @@ def other_network():
     lease("10.0.0.7")
 cable(False)
 print(net.address())
-wait(values, [other_network])
+wait(values, [int, other_network])
 """
-    expected = [*got("127.0.0.1"), "None", NO_LINK, *replugged(board), *got("10.0.0.7")]
+    # The first time down and up is to see whether it is the W5500 that died.
+    lost = ["None", DOWN_AND_UP, NO_LINK]
+    expected = [*got("127.0.0.1"), *lost, *replugged(board), *got("10.0.0.7")]
     assert lines(interpreter, code) == expected
 
 
@@ -317,6 +319,35 @@ wait(values)
     assert told[at + 1] == DOWN_AND_UP
     assert told[at + 2].startswith("no network: the W5500 does not answer (")
     assert told[at + 3 :] == ["no address for 121 s: resetting the board", "reset 1", "done"]
+
+
+@WIRED
+def test_a_chip_that_dies_and_takes_the_link_along_is_told_at_once(interpreter, board):
+    code = f"""
+values = settings("{board}")
+wait(values)
+cable(False)
+lease("0.0.0.0")
+machine.w5500 = False
+wait(values, [int, done])
+"""
+    told = lines(interpreter, code)
+    at = told.index(DOWN_AND_UP)
+    assert NO_LINK not in told
+    assert told[at + 1].startswith("no network: the W5500 does not answer (")
+
+
+@WIRED
+def test_the_address_is_told_again_after_the_cable_was_out(interpreter, board):
+    code = f"""
+values = settings("{board}")
+wait(values)
+cable(False)
+wait(values, [int, lambda: cable(True)])
+"""
+    told = lines(interpreter, code)
+    assert told[:2] == got("127.0.0.1")
+    assert told[-2:] == got("127.0.0.1")
 
 
 @WIRED

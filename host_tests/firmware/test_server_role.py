@@ -257,6 +257,41 @@ def test_what_one_says_goes_to_all_the_others(board):
         assert first.recv() == second.recv() == address + ": "
 
 
+def test_a_name_that_somebody_has_gets_a_number(board):
+    running = board(chat=True, sample_interval=30)
+    with running.connect("/?name=Ann") as first, running.connect("/?name=Ann") as second:
+        running.wait_for("as Ann 2, handshake done")
+        with running.connect("/?name=Ann+2"):
+            running.wait_for("as Ann 2 2, handshake done")
+        second.send("hello")
+        assert first.recv() == "Ann 2: hello"
+        first.close()
+        running.wait_for("client 1: closed")
+        with running.connect("/?name=Ann"):
+            running.wait_for("as Ann, handshake done")
+
+
+def test_messages_and_requests_may_be_as_long_as_configured(board):
+    running = board(chat=True, sample_interval=30, max_size=3000, max_header=600)
+    with running.connect() as first, running.connect() as second:
+        running.wait_for("client 2: connected")
+        first.send("x" * 3000)
+        assert second.recv().endswith(": " + "x" * 3000)
+        first.send("x" * 3001)
+        running.wait_for("client 1: closed here with code 1009 (message too big)")
+    assert running.get(headers={"X-Long": "x" * 600})[0].status == 431
+
+
+def test_a_flood_of_messages_does_not_flood_the_log(board):
+    running = board(TALKATIVE.replace('"received" in text', '"client" in text'))
+    with running.connect() as client:
+        for _ in range(200):
+            client.send("flood")
+        running.wait_for("more messages, too many to show")
+        client.send("ping:1")
+        assert next_text(client).startswith("pong:1")
+
+
 def test_pages_leave_room_for_long_messages(board):
     running = board(chat=True, sample_interval=30)
     with running.connect() as first, running.connect() as second:
