@@ -1,14 +1,10 @@
-"""Whom the server lets in: pages of its own, and whoever knows the token or the password.
+"""Which requests the server lets in: those of pages of its own, or that know what it asks for.
 
-Who is wrong waits longer each time, and all that are wrong together are looked at a few times a
-second. Meanwhile the answer is 429, not a delay: that would hold a place that others need.
+Who is wrong waits longer each time. Meanwhile the answer is 429, not a delay: that would hold a
+place that others need.
 """
 
-import binascii
-import os
-
 from microws._compat import ticks_diff, ticks_ms
-from microws.handshake import unquote
 
 from firmware import config
 from firmware.log import log, printable
@@ -20,16 +16,6 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE = 64  # seconds
 _MOST_OFFENDERS = 16  # the one that was wrong longest ago makes room
-_MOST_KNOWN = 16  # addresses that were let in; the one of the oldest visit makes room
-_MOST_GUESSES = 16  # of all addresses together, at once
-_GUESS_EVERY = 500  # milliseconds, after that
-_MOST_TICKETS = 4
-_TICKET_TIME = 30  # seconds
-
-_CHALLENGES = {
-    "Bearer": 'Bearer realm="microws"',
-    "Basic": 'Basic realm="microws", charset="UTF-8"',
-}
 
 # What the Arduino libraries WebSockets and ArduinoWebsockets send where nobody sets an origin. No
 # page in the web can have these: they are let in as programs are, most of which send none.
@@ -43,13 +29,13 @@ class Guard:
         self._tell = tell
         self._origins = settings["origins"] or ()
         self._own_scheme = "https://" if settings["cert_file"] else "http://"
-        self._scheme, _, secret = (config.authorization(settings) or "").partition(" ")
-        self._secret = secret.encode()
         self._offenders: list = []  # (who, since when in ticks, pause in seconds)
-        self._known: list = []
-        self._guesses = _MOST_GUESSES  # that may still be looked at
-        self._guessed = ticks_ms()  # when the last of them was given back
-        self._tickets: list = []  # (ticket, since when in ticks)
+        self._credentials: Any = None
+        wanted = config.authorization(settings)
+        if wanted:
+            from firmware.credentials import Credentials
+
+            self._credentials = Credentials(wanted)
         if "*" in self._origins:
             log('"origins" has "*": a page from anywhere may connect, in any browser that can')
 
@@ -57,6 +43,7 @@ class Guard:
         """None, or the HTTP response for a request that is not let in."""
         address = request.remote_address.rpartition(":")[0]
         origin = self._foreign_origin(request)
+        credentials = self._credentials
         if origin:
             # A name of its own, or such a page would shut out its reader's right requests too.
             address += " by a foreign page"
@@ -65,50 +52,28 @@ class Guard:
                 self._punish(address)
                 reason = '"origins" has no ' + printable(origin)
                 return self._refuse(request, 403, reason)
-        elif self._secret:
-            challenge = ("WWW-Authenticate", _CHALLENGES[self._scheme])
-            given = self._given(request)
+        elif credentials:
+            given = credentials.given(request)
             if given is None:
-                if self._takes_ticket(request):
+                if credentials.takes_ticket(request):
                     return None
-                return self._refuse(request, 401, "no credentials", challenge)
-            pause = self._pause_of(address)
-            if not pause and address not in self._known and not self._has_guesses():
-                pause = 1
-            if not pause and same(given, self._secret):
+                return self._refuse(request, 401, "no credentials", credentials.challenge)
+            pause = self._pause_of(address) or credentials.pause_of(address)
+            if not pause and credentials.are(given):
                 self._pardon(address)
-                self._remember(address)
+                credentials.remember(address)
                 return None
             if not pause:
                 self._punish(address)
-                self._guesses = max(0, self._guesses - 1)
-                return self._refuse(request, 401, "wrong credentials", challenge)
+                credentials.count_guess()
+                return self._refuse(request, 401, "wrong credentials", credentials.challenge)
         else:
             return None
         return self._refuse(request, 429, "wrong before", ("Retry-After", str(pause)))
 
     def new_ticket(self) -> str:
-        """What lets one WebSocket in that comes soon, as `?ticket=...`; "" where none is needed.
-
-        It is for the page, once that was let in itself: Safari sends the user and password of a
-        page with all that the page asks for but its WebSocket.
-        """
-        if self._scheme != "Basic":
-            return ""
-        if len(self._tickets) == _MOST_TICKETS:
-            self._tickets.pop(0)
-        ticket = str(binascii.hexlify(os.urandom(16)), "ascii")
-        self._tickets.append((ticket, ticks_ms()))
-        return ticket
-
-    def _takes_ticket(self, request):
-        for part in request.path.partition("?")[2].split("&"):
-            for ticket in self._tickets:
-                if part == "ticket=" + ticket[0]:
-                    self._tickets.remove(ticket)
-                    passed = ticks_diff(ticks_ms(), ticket[1])
-                    return is_websocket(request) and 0 <= passed < _TICKET_TIME * 1000
-        return False
+        """What lets one WebSocket in that comes soon; "" where none is needed."""
+        return self._credentials.new_ticket() if self._credentials else ""
 
     def _foreign_origin(self, request):
         """Where the page came from that asks and may not, "" where there is none.
@@ -130,42 +95,10 @@ class Guard:
                 return ""
         return origin
 
-    def _has_guesses(self):
-        """Whether one more that nobody knows may be looked at."""
-        back = ticks_diff(ticks_ms(), self._guessed) // _GUESS_EVERY
-        if back < 0 or self._guesses + back >= _MOST_GUESSES:
-            self._guesses = _MOST_GUESSES
-            self._guessed = ticks_ms()
-        elif back:
-            self._guesses += back
-            self._guessed = ticks_ms()
-        return self._guesses > 0
-
-    def _remember(self, address):
-        if address in self._known:
-            self._known.remove(address)
-        elif len(self._known) == _MOST_KNOWN:
-            self._known.pop(0)
-        self._known.append(address)
-
     def _refuse(self, request, status, reason, *fields):
         self._tell(request.remote_address, "%s (HTTP %d)" % (reason, status))
         headers = (("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff"))
         return status, headers + fields, (reason + "\n").encode()
-
-    def _given(self, request):
-        """The request's token, or user and password in Base64; None where there is neither."""
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        if scheme:
-            return value.strip().encode() if scheme.lower() == self._scheme.lower() else b""
-        if self._scheme == "Bearer":  # a browser's WebSocket cannot send that (RFC 6750 §2.3)
-            for part in request.path.partition("?")[2].split("&"):
-                if part.startswith("token="):
-                    try:
-                        return unquote(part[6:])
-                    except ValueError:
-                        return b""
-        return None
 
     def _pause_of(self, who):
         """The seconds that this one has to wait, 0 for others."""
@@ -193,14 +126,6 @@ class Guard:
 def is_websocket(request: "Any") -> bool:
     """Whether a request asks for a WebSocket; no page can say so of another request."""
     return "websocket" in request.headers.get("upgrade", "").lower()
-
-
-def same(given: bytes, secret: bytes) -> bool:
-    """Whether these are the same; how long it takes tells only the length of `given`."""
-    different = len(given) ^ len(secret)
-    for i in range(len(given)):
-        different |= given[i] ^ secret[i % len(secret)]
-    return different == 0
 
 
 def _is_own(origin, host):

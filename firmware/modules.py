@@ -8,7 +8,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Needed at the start only. They fill a tenth of a small heap.
-_AT_START = ("boards", "check", "check_security", "crash", "settings", "strict_json")
+_AT_START = (
+    "boards",
+    "check",
+    "check_security",
+    "config_file",
+    "crash",
+    "settings",
+    "strict_json",
+)
 
 
 def unload() -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(TOP / "lib"), str(TOP)]
 
-from firmware import boards, config  # noqa: E402
+from firmware import boards, config, config_file  # noqa: E402
 from firmware.deploy.board_files import program  # noqa: E402
 
 OLDEST = [1, 24]
@@ -88,7 +88,7 @@ def merged(about, args):
 
 def parse(data, name):
     try:
-        return config.parse(data, name)
+        return config_file.parse(data, name)
     except config.ConfigError as error:
         raise Refusal(error.problems[0]) from None
 

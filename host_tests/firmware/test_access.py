@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import basic_auth
 
-from firmware import access, settings
+from firmware import access, credentials, settings
 from host_tests.deploy import virtual
 from host_tests.firmware.test_roles import Server
 from host_tests.support.interpreters import INTERPRETERS
@@ -302,7 +302,8 @@ def asked(monkeypatch):
 
     ask_guard.now = 0
     ask_guard.guard = guard
-    monkeypatch.setattr(access, "ticks_ms", lambda: ask_guard.now)
+    for module in (access, credentials):
+        monkeypatch.setattr(module, "ticks_ms", lambda: ask_guard.now)
     return ask_guard
 
 
@@ -358,7 +359,7 @@ def test_a_ticket_does_not_hold_for_long(monkeypatch, asked):
     first = guard.new_ticket()
     for _ in range(4):
         guard.new_ticket()
-    assert len(guard._tickets) == 4
+    assert len(guard._credentials._tickets) == 4
     assert not comes_in(first)
     assert not comes_in("")
 
@@ -376,8 +377,8 @@ def test_the_table_of_offenders_is_bounded(asked):
 
 @pytest.mark.parametrize("given", ["", "a", "secre", "secret!", "Secret", "secretsecret", "\0"])
 def test_only_the_same_is_the_same(given):
-    assert not access.same(given.encode(), b"secret")
-    assert access.same(b"secret", b"secret")
+    assert not credentials.same(given.encode(), b"secret")
+    assert credentials.same(b"secret", b"secret")
 
 
 def test_comparing_looks_at_every_byte():
@@ -388,5 +389,5 @@ def test_comparing_looks_at_every_byte():
             looked.append(i)
             return bytes.__getitem__(self, i)
 
-    access.same(Given(b"xxxxxx"), b"secret")
+    credentials.same(Given(b"xxxxxx"), b"secret")
     assert looked == [0, 1, 2, 3, 4, 5]
