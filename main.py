@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2  # seconds for a person to press Ctrl-C before the watchdog starts
 _CLOSE_CHECKS = 50  # tenths of a second for closing everything after Ctrl-C
-_DAY = 24 * 3600 * 1000  # milliseconds
 
 _task: "Any" = None  # the role's, while it runs
 
@@ -92,7 +91,9 @@ def start(settings: dict) -> None:
             log("the watchdog reset the board: the program had made no progress")
         log("the watchdog starts in %d s; Ctrl-C stops the board" % _PATIENCE)
         time.sleep(_PATIENCE)
-        net.watchdog = machine.WDT(timeout=settings["watchdog"] * 1000)
+        from firmware import watchdog
+
+        net.watchdog = watchdog.start(settings["watchdog"])
     modules.unload()
     run = modules.load_role(role)
     import microws
@@ -121,9 +122,9 @@ async def end_role() -> None:
 
 
 def let_watchdog_sleep() -> None:
-    """Nothing stops a watchdog once it has started; at the prompt it waits a day."""
+    """At the prompt a person may take their time."""
     if net.watchdog:
-        machine.WDT(timeout=_DAY)
+        net.watchdog.let_sleep()
 
 
 if __name__ == "__main__":

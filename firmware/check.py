@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 _os: "Any" = os  # the type stubs do not know its uname()
 
 _SECRET_KINDS = ("secret", "token", "password", "headers")
+_HARD_TIMERS = (1, 26)  # the first release of MicroPython that has them on these chips
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
 
-def check_settings(given: dict, chip: "str | None") -> "tuple[dict, list]":
+def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[dict, list]":
     """All settings, `given` over the defaults, and a line for every mistake in them.
 
-    `chip` is a key of boards.CHIPS, None for the one that runs this.
+    `chip` is a key of boards.CHIPS, None for the one that runs this; `version` is MicroPython's.
     """
     settings = defaults()
     problems = []
@@ -50,7 +51,7 @@ def check_settings(given: dict, chip: "str | None") -> "tuple[dict, list]":
     if not problems:
         if settings["sample_pin"] is None:
             settings["sample_pin"] = boards.profile(settings)["analog"]
-        problems = _conflicts(settings, chip)
+        problems = _conflicts(settings, chip, version)
     if not problems and (security or settings["url"].lower().startswith("wss:")):
         from firmware.check_security import conflicts
 
@@ -120,7 +121,7 @@ def _wrong_board(settings, chip):
 
 def _wrong_pins(pins, able, chip):
     """What is wrong with the setting "pins" on this chip; `able` is its entry in CHIPS."""
-    interfaces = (able["wired"], "WLAN")
+    interfaces = able["interfaces"]
     interface = pins.get("interface")
     if interface not in interfaces:
         allowed = _names(*interfaces)
@@ -162,12 +163,13 @@ def _wrong_pins(pins, able, chip):
     return problems
 
 
-def _conflicts(settings, chip):
+def _conflicts(settings, chip, version):
     """Values that are right by themselves and wrong together, or for this chip."""
     board = settings["board"]
     profile = boards.profile(settings)
     able: Any = boards.CHIPS[chip]
     wires = {profile[wire]: wire for wire in boards.WIRES if wire in profile}
+    wires.update(dict.fromkeys(profile.get("radio", ()), "radio"))
     fits = {
         "sample_pin": able["analog"],
         "role_pin": [pin for pin in able["free"] if pin not in able["floating"]],
@@ -189,9 +191,10 @@ def _conflicts(settings, chip):
         problems.append('"role_pin" and "sample_pin" are both %d' % settings["role_pin"])
     if profile["interface"] == "WLAN" and settings["wifi_ssid"] is None:
         problems.append('"wifi_ssid" is missing; board "%s" needs the name of your Wi-Fi' % board)
-    if settings["watchdog"] is not None and chip == "RP2040":
+    if settings["watchdog"] and chip in ("RP2040", "RP2350") and version < _HARD_TIMERS:
         problems.append(
-            '"watchdog" is not for an RP2040: its own waits 8 s at most, and a write may take 10 s'
+            '"watchdog" on an %s needs MicroPython 1.26, whose timers can feed the chip\'s own: '
+            "that one waits 8 s at most, and a write may take 10 s" % chip
         )
     if settings["address"] is None and (settings["gateway"] or settings["dns"]):
         problems.append('"address" is missing; "gateway" and "dns" go with it')

@@ -1,5 +1,7 @@
 """The configuration: its file, which config_file.py reads, and what is wrong with it."""
 
+import sys
+
 FILE = "config.json"
 
 
@@ -11,16 +13,21 @@ class ConfigError(ValueError):
         self.problems = problems
 
 
-def load(file: str = FILE, chip: "str | None" = None) -> dict:
+def load(
+    file: str = FILE,
+    chip: "str | None" = None,
+    version: tuple = sys.implementation.version,
+) -> dict:
     """Every setting with its value: the file's, or the default where file or key is missing.
 
     ConfigError tells every mistake at once. `sample_pin` is the board's own if none is given.
-    `chip`, a key of boards.CHIPS, is the one that runs this unless another is named.
+    `chip`, a key of boards.CHIPS, and `version`, of MicroPython, are those that run this unless
+    others are named.
     """
     # What it takes is in memory at the start only: see modules.py.
     from firmware import config_file
 
-    return config_file.load(file, chip)
+    return config_file.load(file, chip, version)
 
 
 def authorization(settings: dict) -> "str | None":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SIZE = 8192  # bytes of it
 
 
-def load(file: str, chip: "str | None") -> dict:
+def load(file: str, chip: "str | None", version: tuple) -> dict:
     """See config.load()."""
     try:
         if os.stat(file)[6] > SIZE:
@@ -28,7 +28,7 @@ def load(file: str, chip: "str | None") -> dict:
             raise ConfigError(["%s cannot be read: %s" % (file, error)])
         data = b"{}"
     given = parse(data, file)
-    settings, problems = check_settings(given, chip)
+    settings, problems = check_settings(given, chip, version)
     if problems:
         raise ConfigError(["%s: %s" % (file, problem) for problem in problems])
     return settings

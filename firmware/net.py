@@ -1,6 +1,7 @@
 """The network interface: started by boot.py, waited for by the roles, and kept up."""
 
 import asyncio
+import sys
 
 import machine
 
@@ -27,6 +28,13 @@ _RESET_AFTER = 600
 _UNPLUGGED_RESET_AFTER = 3600  # a cable that is out is most often out on purpose
 _NO_LINK = "no link; is the network cable plugged in, at both ends?"
 _NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
+# How many clients a port has TCP connections for, by the limits in its sources.
+#   esp32: CONFIG_LWIP_MAX_SOCKETS is 10. That is the listening one, 6 clients, one that closes,
+#   one that is refused, and one that asks for the page or the counters.
+#   Others have lwIP without its sockets: MEMP_NUM_TCP_PCB is 5, the listening ones apart, and the
+#   oldest that closes makes room. That is 4 clients and one that is refused or asks.
+_CLIENTS = {"esp32": 6, "rp2": 4, "pyboard": 4, "mimxrt": 4}
+_CLIENTS_ELSEWHERE = 8
 _W5500_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read the register, and what it holds
 
 _kind = ""  # the interface's class in `network`
@@ -35,7 +43,7 @@ _bus: tuple = ()  # SPI and chip select of a W5500 whose driver cannot tell that
 _problem = ""
 _told = ""
 
-# What is fed while the program goes on: a machine.WDT where the configuration asks for one.
+# What is fed while the program goes on: see watchdog.py, where the configuration asks for one.
 watchdog: "Any" = None
 
 
@@ -156,6 +164,14 @@ async def sleep_with_address(held: str, seconds: float) -> bool:
         except MemoryError:
             pass  # a moment later there may be some: no reason to end connections
         await asyncio.sleep(pause)
+
+
+def most_clients(wanted: "int | None") -> int:
+    """How many clients a server can have here, and wants; the log tells where it wants more."""
+    most = _CLIENTS.get(sys.platform, wanted or _CLIENTS_ELSEWHERE)
+    if wanted and wanted > most:
+        log('"max_clients" is %d; this board has connections for %d' % (wanted, most))
+    return min(wanted or most, most)
 
 
 def feed() -> None:

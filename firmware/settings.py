@@ -29,7 +29,7 @@ TABLE = (
     ("ntp_host", "client", "pool.ntp.org", "host"),
     ("port", "server", 8080, "whole", 1, 65535),
     ("path", "server", "/", "path"),
-    ("max_clients", "server", 8, "whole", 1, 11),
+    ("max_clients", "server", None, "whole", 1, 64),
     ("slow", "server", "drop", "choice", "close", "drop"),
     ("chat", "server", False, "flag"),
     ("origins", "server", None, "origins"),

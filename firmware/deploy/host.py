@@ -93,10 +93,10 @@ def parse(data, name):
         raise Refusal(error.problems[0]) from None
 
 
-def check_config(path, chip):
+def check_config(path, chip, version):
     """The settings that the board will have; Refusal if it cannot have these."""
     try:
-        return config.load(str(path), chip)
+        return config.load(str(path), chip, version)
     except config.ConfigError as error:
         hint = "Correct it with --role, --board, --url or --config FILE"
         fitting = [name for name, board in boards.PROFILES.items() if board["chip"] == chip]
@@ -141,12 +141,12 @@ def plan(work, args):
     if given is not None:
         text = json.dumps(given, indent=2, ensure_ascii=False) + "\n"
         (stage / "config.json").write_text(text, encoding="utf-8")
-        settings = check_config(stage / "config.json", chip)
+        settings = check_config(stage / "config.json", chip, tuple(about["version"]))
         print(f"Role {settings['role']}, board {settings['board']}.")
     else:
         (work / "config.json").write_bytes(bytes.fromhex(about["config"] or b"{}".hex()))
         try:
-            settings = check_config(work / "config.json", chip)
+            settings = check_config(work / "config.json", chip, tuple(about["version"]))
             kept = " as in the board's config.json" if about["config"] else ""
             print(f"Role {settings['role']}, board {settings['board']}{kept}.")
         except Refusal as refusal:

@@ -32,7 +32,8 @@ SENTENCES = {
     "dns": "with `address`: the name server",
     "wifi_ssid": "the name of the Wi-Fi, for a board without cable",
     "wifi_password": "its password",
-    "watchdog": "seconds without progress, then the chip resets itself; not on an RP2040",
+    "watchdog": "seconds without progress, then the chip resets itself; on an RP2040 or RP2350 it "
+    "needs MicroPython 1.26",
     "url": "where to connect to",
     "queue": "so many values are kept while there is no server; the oldest are dropped",
     "headers": "sent with the handshake",
@@ -41,7 +42,8 @@ SENTENCES = {
     "ntp_host": "who sets the clock for `wss://`",
     "port": "the TCP port where it listens",
     "path": "the path of the WebSocket",
-    "max_clients": "how many clients at a time; one more gets HTTP 503",
+    "max_clients": "how many clients at a time, at most what the board has connections for; one "
+    "more gets HTTP 503",
     "slow": 'who cannot keep up misses old values; `"close"`: is closed (1008)',
     "chat": "what a client says goes to all the others",
     "origins": "pages from elsewhere that may connect",
@@ -61,6 +63,7 @@ SENTENCES = {
 # Where the table's own values do not say it all.
 DEFAULTS = {
     "sample_pin": "the board's",
+    "max_clients": "the board's",
     "sample_interval": "`1` client, `0.5` server",
     "max_size": "`8192` client, `2048` server",
     "max_header": "`4096` client, `2048` server",

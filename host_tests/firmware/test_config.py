@@ -174,7 +174,8 @@ WRONG_PINS = [
     ({"spi": 0}, "ESP32", '"spi" in "pins" is 0; allowed on an ESP32: 1, 2'),
     ({"cs": 18}, "ESP32", '"cs" and "sck" in "pins" are both 18'),
     ({"scl": 3}, "ESP32", '"scl" in "pins" is no pin; there are: interface, analog, spi, sck'),
-    ({}, "ESP32P4", "does not know the pins of an ESP32P4; it knows: ESP32, ESP32C3"),
+    ({}, "ESP32C61", "does not know the pins of an ESP32C61; it knows: ESP32, ESP32C3"),
+    ({"interface": "WLAN"}, "ESP32H2", '"interface" in "pins" is "WLAN"; allowed on an ESP32H2'),
 ]
 
 SCRIPT = """
@@ -249,7 +250,14 @@ def test_wrong_pins_are_told(load, change, chip, told):
         ("ESP32S3", {"analog": 1, "mosi": 21, "miso": 13}),
         ("ESP32C3", {"spi": 1, "sck": 6, "mosi": 7, "miso": 5, "cs": 10, "int": 4,
                      "reset": 3, "analog": 0, "led": 8}),
+        ("ESP32C5", {"spi": 1, "sck": 6, "mosi": 7, "miso": 2, "cs": 10, "int": 4,
+                     "reset": 3, "analog": 1, "led": 27}),
+        ("ESP32H2", {"spi": 1, "sck": 4, "mosi": 5, "miso": 0, "cs": 10, "int": 11,
+                     "reset": 12, "analog": 1, "led": 8}),
+        ("ESP32P4", {"sck": 26, "mosi": 27, "miso": 28, "cs": 29, "int": 30, "reset": 31,
+                     "analog": 16, "led": 3}),
         ("RP2040", {"interface": "WIZNET5K", "spi": 0, "analog": 26}),
+        ("RP2350", {"interface": "WIZNET5K", "spi": 0, "analog": 26}),
     ],
 )  # fmt: skip
 def test_a_board_of_ones_own_needs_its_pins_and_no_more(load, chip, change):
@@ -264,10 +272,22 @@ def test_a_board_of_ones_own_on_wifi_needs_an_analog_pin_only(load):
     assert load(text, "ESP32C6")["sample_pin"] == 0
 
 
-def test_a_watchdog_that_would_bite_a_board_at_work_is_refused(load):
-    text = '{"board": "wiznet-w5500-evb-pico", "watchdog": 60}'
-    with pytest.raises(config.ConfigError, match='"watchdog" is not for an RP2040'):
-        load(text, "RP2040")
+def test_a_watchdog_that_would_bite_a_board_at_work_is_refused(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"board": "wiznet-w5500-evb-pico", "watchdog": 60}')
+    assert config.load(str(file), "RP2040", (1, 26, 0))["watchdog"] == 60
+    with pytest.raises(config.ConfigError, match='"watchdog" on an RP2040 needs '):
+        config.load(str(file), "RP2040", (1, 25, 0))
+
+
+@pytest.mark.parametrize(
+    ("board", "chip"), [("raspberry-pi-pico-w", "RP2040"), ("raspberry-pi-pico-2-w", "RP2350")]
+)
+def test_the_pins_of_a_radio_are_not_free(load, board, chip):
+    wifi = {"board": board, "wifi_ssid": "some"}
+    assert load(json.dumps(wifi), chip)["sample_pin"] == 26
+    with pytest.raises(config.ConfigError, match=r'"sample_pin" is 29, .* uses as radio'):
+        load(json.dumps({**wifi, "sample_pin": 29}), chip)
 
 
 def test_what_is_free_on_a_board_of_ones_own_follows_from_its_pins(load):

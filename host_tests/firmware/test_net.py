@@ -359,6 +359,24 @@ def test_a_chip_that_never_answered_is_asked_again_after_a_reset(interpreter, bo
     ]
 
 
+def test_a_port_has_connections_for_so_many_clients(interpreter):
+    code = """
+class Port:
+    pass
+net.sys = Port()
+for net.sys.platform in ("esp32", "rp2", "linux"):
+    print([net.most_clients(wanted) for wanted in (None, 1, 4, 6, 7)])
+"""
+    assert lines(interpreter, code) == [
+        '"max_clients" is 7; this board has connections for 6',
+        "[6, 1, 4, 6, 6]",
+        '"max_clients" is 6; this board has connections for 4',
+        '"max_clients" is 7; this board has connections for 4',
+        "[4, 1, 4, 4, 4]",
+        "[8, 1, 4, 6, 7]",
+    ]
+
+
 def test_who_holds_an_address_is_told_when_it_is_gone(interpreter):
     code = """
 class Watchdog:
