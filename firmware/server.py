@@ -2,7 +2,7 @@
 
 import asyncio
 
-from microws import HandshakeError, ProtocolError, Timeout, WebSocketError
+from microws import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
 from microws.aio import within
 from microws.aio_server import serve  # now, while the heap is whole
 
@@ -25,7 +25,6 @@ _CLOSE_TIMEOUT = 2  # seconds
 _MAX_SIZE = 2048  # bytes of a message, for each client, unless the configuration says more
 _MAX_HEADER = 2048  # bytes of a request
 _NAME_SIZE = 512  # bytes, most of them a name's, that come to a message in the chat
-_PAUSE = 0.02  # seconds between two messages of one client: a flood waits in its own socket
 _PROBE = 5  # messages after which it is asked whether it still takes what is sent
 _SEND_TIMEOUT = 10  # seconds
 _REFUSALS = 5  # lines a second; the serial log takes its time from everybody
@@ -63,7 +62,7 @@ async def _listen(settings, service, read, ssl):
             service.handle,
             address,
             settings["port"],
-            max_clients=settings["max_clients"],
+            max_clients=service.max_clients,
             process_request=service.answer,
             subprotocols=settings["subprotocols"] or (),
             on_refused=service.refused,
@@ -118,6 +117,7 @@ class _Service:
     def __init__(self, settings):
         self.server: Any = None
         self.interval = settings["sample_interval"] or _INTERVAL
+        self.max_clients = net.most_clients(settings["max_clients"])
         self._settings = settings
         self._clients: dict = {}
         self._counters = Counters()
@@ -225,7 +225,7 @@ class _Service:
             "chat": settings["chat"],
             "interval": self.interval,
             "clients": len(self._clients),
-            "max_clients": settings["max_clients"],
+            "max_clients": self.max_clients,
         }
         if ticket:
             more["ticket"] = ticket
@@ -275,21 +275,26 @@ class _Service:
         while True:
             message = await ws.recv()
             count += 1
-            if count % _PROBE == 0:
-                await _within(ws.ping())
             self._counters.received(message)
+            reply = ""
             ping = isinstance(message, str) and message.startswith("ping:")
             if ping and len(message) < _PING_LIMIT:
                 # A browser cannot send a Ping of the protocol.
                 reply = "pong:%s clients:%d" % (message[5:], len(self._clients))
-                self._counters.sent(reply)
-                await _within(ws.send(reply))
             else:
                 if self._messages.allows():
                     log("%s: received %s" % (label, describe_message(message)))
                 if self._chat:
                     self._pass_on(ws, name, message)
-            await asyncio.sleep(_PAUSE)
+            try:
+                if reply:
+                    self._counters.sent(reply)
+                    await _within(ws.send(reply))
+                elif count % _PROBE == 0:
+                    await _within(ws.ping())
+            except (OSError, ConnectionClosed):
+                pass  # it has gone: recv() says so after all that came before
+            await asyncio.sleep(0)  # the others have their turn
 
     def _pass_on(self, ws, name, message):
         """What a client says, to all the others."""

@@ -234,6 +234,17 @@ def test_the_time_to_the_board_and_back_can_be_asked_for(board):
     assert "ping" not in running.process.output
 
 
+@pytest.mark.parametrize("code", [1000, 1006])
+def test_what_a_client_says_just_before_it_leaves_is_heard(board, code):
+    running = board(sample_interval=30)
+    with misbehaving.upgraded(running.port) as sock:
+        said = b"".join(misbehaving.text_frame(b"command %d" % i) for i in range(30))
+        sock.sendall(said + (close_frame(1000, masked=True) if code == 1000 else b""))
+    for i in range(30):
+        running.wait_for(f"client 1: received command {i}")
+    running.wait_for(f"client 1: closed with code {code} ")
+
+
 # Chat
 
 
@@ -329,13 +340,12 @@ def test_boards_chat_with_browsers(board, start, tmp_path):
 # Slow and hostile clients
 
 
-# No pause between two messages of a client, and no log of them: a lot is to be said.
+# No log of messages: a lot is to be said.
 TALKATIVE = """
 import asyncio
 from firmware import modules
 modules.load_role("server")
 from firmware import config, server
-server._PAUSE = 0
 server.log = lambda text: None if "received" in text else print(text)
 asyncio.run(server.run(config.load(), int))
 """
