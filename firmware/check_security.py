@@ -1,9 +1,12 @@
-"""What check.py does, for the settings of access and encryption; few boards load this."""
+"""What check.py does, for the settings of access and encryption; few boards load this.
 
-from microws.handshake import is_token, is_visible, parse_url
+It imports nothing of the library: at the start that would cut a small heap into pieces.
+"""
 
 _HEX = b"0123456789abcdefABCDEF"
 _TOKEN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/"
+
+_SEPARATORS = b'()<>@,;:\\"/[]?={}'  # not in a name of HTTP (RFC 9110 §5.6.2)
 
 # What the handshake says itself.
 _TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
@@ -11,7 +14,10 @@ _TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding"
 
 def conflicts(settings: dict) -> list:
     """A line for each of these settings that is missing beside others, or contradicts them."""
-    secure, _, _, _, in_url = parse_url(settings["url"])
+    # What parse_url() makes of it takes a good part of the library along.
+    url = settings["url"]
+    secure = url[:6].lower() == "wss://"
+    in_url = "@" in url.split("/")[2]
     problems = []
     for one, other in (("user", "password"), ("cert_file", "key_file")):
         for given, missing in ((one, other), (other, one)):
@@ -34,6 +40,20 @@ def conflicts(settings: dict) -> list:
     return problems
 
 
+def _is_visible(text):
+    return not [letter for letter in text.encode() if not 0x20 < letter < 0x7F]
+
+
+def _is_name(value):
+    """Whether it is a token of HTTP, as the names of header fields and subprotocols are."""
+    return (
+        isinstance(value, str)
+        and value != ""
+        and _is_visible(value)
+        and not [letter for letter in value.encode() if letter in _SEPARATORS]
+    )
+
+
 def _is_text(value):
     return isinstance(value, str) and 0 < len(value) <= 128 and not _controls(value)
 
@@ -48,7 +68,7 @@ def _is_token(value):
 
 
 def _is_file(value, example=""):
-    return _is_text(value) and is_visible(value)
+    return _is_text(value) and _is_visible(value)
 
 
 def _is_fingerprint(value):
@@ -58,7 +78,7 @@ def _is_fingerprint(value):
 
 def _is_header(name, value):
     return (
-        is_token(name)
+        _is_name(name)
         and name.lower() not in _TAKEN
         and not name.lower().startswith("sec-websocket-")
         and isinstance(value, str)
@@ -68,7 +88,7 @@ def _is_header(name, value):
 
 def _is_origin(value):
     """Whether something may send this as its origin, or it stands for some that may."""
-    if not isinstance(value, str) or not value or not is_visible(value):
+    if not isinstance(value, str) or not value or not _is_visible(value):
         return False
     if "*" in value:
         scheme, _, name = value.partition("*.")
@@ -99,10 +119,7 @@ KINDS = {
         _list_of(_is_origin),
         'a list of pages\' origins, like ["https://example.org", "*.example.org", "null", "*"]',
     ),
-    "subprotocols": (
-        _list_of(lambda value: isinstance(value, str) and is_token(value)),
-        'a list of names, like ["chat"]',
-    ),
+    "subprotocols": (_list_of(_is_name), 'a list of names, like ["chat"]'),
     "headers": (
         lambda value: (
             isinstance(value, dict)
