@@ -125,7 +125,7 @@ explain() {
         *'failed to access'*)
             fail 1 "$port is in use. Close the other program (a serial monitor?), then run this again." ;;
         *'could not enter raw repl'*)
-            fail 1 "No MicroPython answers at $port. If the chip is bare, flash it: pipx run esptool --port $port write-flash --erase-all 0x1000 ESP32_GENERIC.bin (0 for 0x1000 on S3, C3, C6; files: https://micropython.org/download)" ;;
+            fail 1 "No MicroPython answers at $port. Still starting? Wait ten seconds and run this again, or press its reset button first. A new chip needs MicroPython: see \"The first flash\" in firmware/README.md." ;;
         *'No space left'* | *ENOSPC*)
             restart || true
             fail 1 "The board's file system is full. Remove files from it, or run this with --wipe, which keeps config.json only." ;;
@@ -154,22 +154,6 @@ progress() {
             'kept '*) printf '%s\n' "$line" ;;
         esac
     done
-}
-
-# stage: what belongs on a board, in $work/stage
-stage() {
-    local file
-    mkdir "$work/stage"
-    (cd "$top" && find boot.py main.py firmware lib -name '*.py') | while IFS= read -r file; do
-        case $file in
-            firmware/deploy/* | firmware/manifest.py) ;;  # for computers
-            */_cpython.py) ;;  # never imported on MicroPython
-            */compression.py) ;;  # the program does not compress, so it need not take flash
-            *) mkdir -p "$work/stage/$(dirname "$file")" && cp "$top/$file" "$work/stage/$file" ;;
-        esac
-    done
-    cp "$top/firmware/page.html" "$work/stage/"
-    gzip -9nk "$work/stage/page.html"
 }
 
 deploy() {
@@ -205,7 +189,6 @@ deploy() {
         board resume fs cp -r :/ "$backup/" >/dev/null || explain
         echo "Copied its files to $backup."
     fi
-    stage
     for name in port role board url config; do
         [ -z "${!name}" ] || plan_options+=("--$name" "${!name}")
     done

@@ -7,8 +7,8 @@ import time
 
 import machine
 
-from firmware import config, net
-from firmware.log import log
+from firmware import config, modules, net
+from firmware.log import log, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2  # seconds for a person to press Ctrl-C before the watchdog starts
 _CLOSE_CHECKS = 50  # tenths of a second for closing everything after Ctrl-C
-_DAY = 24 * 3600 * 1000  # milliseconds
 
 _task: "Any" = None  # the role's, while it runs
 
@@ -49,7 +48,7 @@ def main() -> None:
     except config.ConfigError as error:
         let_watchdog_sleep()
         for problem in error.problems:
-            log(problem)
+            log(printable(problem))
         # Back to the prompt: to reset would only bring the same again, for ever.
         log("stopped; correct %s, then reset the board" % config.FILE)
     except KeyboardInterrupt:
@@ -82,6 +81,8 @@ def start(settings: dict) -> None:
     version = ".".join([str(part) for part in sys.implementation.version[:3]])
     python = sys.implementation.name + " " + version
     log("starting as %s, board %s, %s" % (role, settings["board"], python))
+    if not net.has_driver():
+        return  # to the prompt: a reset would only bring the same again
     from firmware import crash
 
     crash.tell()
@@ -90,34 +91,15 @@ def start(settings: dict) -> None:
             log("the watchdog reset the board: the program had made no progress")
         log("the watchdog starts in %d s; Ctrl-C stops the board" % _PATIENCE)
         time.sleep(_PATIENCE)
-        net.watchdog = machine.WDT(timeout=settings["watchdog"] * 1000)
-    # Done with; it fills a tenth of a small heap.
-    for name in ("boards", "check", "check_trust", "crash"):
-        if sys.modules.pop("firmware." + name, None):
-            delattr(sys.modules["firmware"], name)
-    run = load(role)
+        from firmware import watchdog
+
+        net.watchdog = watchdog.start(settings["watchdog"])
+    modules.unload()
+    run = modules.load_role(role)
     import microws
 
     log("microws %s loaded" % microws.__version__)
     asyncio.run(live(run(settings, sampler(settings["sample_pin"]))))
-
-
-def load(role: str) -> "Callable":
-    """The role's `run()`. The other role is not loaded, for it would take memory."""
-    # One module after the other: what loading leaves behind would cut a small heap into pieces.
-    gc.collect()
-    for name in ("protocol", "handshake", "transport", "aio"):
-        __import__("microws." + name)
-        gc.collect()
-    if role == "server":
-        from firmware.server import run
-    else:
-        from firmware.client import run
-    gc.collect()
-    if hasattr(gc, "threshold"):
-        # Early, lest what lives long comes to lie amid garbage up to the heap's end.
-        gc.threshold(gc.mem_free() // 4)
-    return run
 
 
 async def live(role: "Any") -> None:
@@ -140,9 +122,9 @@ async def end_role() -> None:
 
 
 def let_watchdog_sleep() -> None:
-    """Nothing stops a watchdog once it has started; at the prompt it waits a day."""
+    """At the prompt a person may take their time."""
     if net.watchdog:
-        machine.WDT(timeout=_DAY)
+        net.watchdog.let_sleep()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,11 @@ def _w5500(chip, spi, sck, mosi, miso, cs, interrupt, reset, analog, led):
     }  # fmt: skip
 
 
+def _pico_w(chip):
+    radio = (23, 24, 25, 29)  # what its radio keeps busy
+    return {"chip": chip, "interface": "WLAN", "radio": radio, "analog": 26, "led": None}
+
+
 PROFILES = {
     #                                   chip       spi sck mosi miso cs int reset analog led
     "esp32-w5500":              _w5500("ESP32",     2, 18, 23, 19,  5,  4, None, 36, None),
@@ -27,6 +32,8 @@ PROFILES = {
     "m5stack-lan-base":         _w5500("ESP32",     2, 18, 23, 19, 26, 34, 13,   36, None),
     "wiznet-w5500-evb-pico":    _w5500("RP2040",    0, 18, 19, 16, 17, 21, 20,   26, 25),
     "esp32-wifi":               {"chip": "ESP32", "interface": "WLAN", "analog": 36, "led": None},
+    "raspberry-pi-pico-w":      _pico_w("RP2040"),
+    "raspberry-pi-pico-2-w":    _pico_w("RP2350"),
 }  # fmt: skip
 
 CUSTOM = "custom"  # the board whose profile is the setting "pins"
@@ -46,8 +53,8 @@ WIRES = ("sck", "mosi", "miso", "cs", "int", "reset")
 
 # GPIO numbers by chip: `free` of flash memory, serial console and USB; `analog`, which the
 # converter can read; `floating`, which have no pull-up inside and cannot tell an open jumper;
-# `input`, which cannot drive a wire. `spi`: the numbers machine.SPI takes. `wired`: the class in
-# `network` that drives a W5500.
+# `input`, which cannot drive a wire. `spi`: the numbers machine.SPI takes. `interfaces`: the
+# classes in `network` that there may be, first the one that drives a W5500.
 CHIPS = {
     "ESP32": {
         "free": (0, 2, 4, 5, 21, 22, 23, 25, 26, 27) + tuple(range(12, 20)) + tuple(range(32, 40)),
@@ -55,7 +62,7 @@ CHIPS = {
         "floating": tuple(range(34, 40)),
         "input": tuple(range(34, 40)),
         "spi": (1, 2),
-        "wired": "LAN",
+        "interfaces": ("LAN", "WLAN"),
     },
     "ESP32S2": {
         "free": tuple(range(19)) + (21,) + tuple(range(33, 43)),
@@ -63,7 +70,7 @@ CHIPS = {
         "floating": (),
         "input": (),
         "spi": (1, 2),
-        "wired": "LAN",
+        "interfaces": ("LAN", "WLAN"),
     },
     "ESP32S3": {
         "free": tuple(range(19)) + (21,) + tuple(range(33, 43)) + tuple(range(45, 49)),
@@ -71,7 +78,7 @@ CHIPS = {
         "floating": (),
         "input": (),
         "spi": (1, 2),
-        "wired": "LAN",
+        "interfaces": ("LAN", "WLAN"),
     },
     "ESP32C3": {
         "free": tuple(range(11)),
@@ -79,7 +86,7 @@ CHIPS = {
         "floating": (),
         "input": (),
         "spi": (1,),
-        "wired": "LAN",
+        "interfaces": ("LAN", "WLAN"),
     },
     "ESP32C6": {
         "free": tuple(range(12)) + (14, 15) + tuple(range(18, 24)),
@@ -87,7 +94,31 @@ CHIPS = {
         "floating": (),
         "input": (),
         "spi": (1,),
-        "wired": "LAN",
+        "interfaces": ("LAN", "WLAN"),
+    },
+    "ESP32C5": {
+        "free": tuple(range(11)) + (15,) + tuple(range(23, 29)),
+        "analog": tuple(range(1, 7)),
+        "floating": (),
+        "input": (),
+        "spi": (1,),
+        "interfaces": ("LAN", "WLAN"),
+    },
+    "ESP32H2": {
+        "free": tuple(range(6)) + tuple(range(8, 15)) + (22, 25),
+        "analog": tuple(range(1, 6)),
+        "floating": (),
+        "input": (),
+        "spi": (1,),
+        "interfaces": ("LAN",),  # its radio is not Wi-Fi
+    },
+    "ESP32P4": {
+        "free": tuple(range(24)) + tuple(range(26, 37)) + tuple(range(39, 55)),
+        "analog": tuple(range(16, 24)) + tuple(range(49, 55)),
+        "floating": (),
+        "input": (),
+        "spi": (1, 2),
+        "interfaces": ("LAN", "WLAN"),
     },
     "RP2040": {
         "free": tuple(range(30)),
@@ -95,7 +126,15 @@ CHIPS = {
         "floating": (),
         "input": (),
         "spi": (0, 1),
-        "wired": "WIZNET5K",
+        "interfaces": ("WIZNET5K", "WLAN"),
+    },
+    "RP2350": {
+        "free": tuple(range(30)),
+        "analog": (26, 27, 28, 29),
+        "floating": (),
+        "input": (),
+        "spi": (0, 1),
+        "interfaces": ("WIZNET5K", "WLAN"),
     },
 }  # fmt: skip
 
@@ -110,6 +149,8 @@ def chip_of(machine: str) -> str:
     MicroPython write ESP32-S3, and some boards add the package: ESP32-PICO-D4.
     """
     name = machine.split(" with ")[-1].replace("-", "")
+    if name.startswith("RP2350"):
+        return "RP2350"  # with either of its kinds of core
     if name.startswith("ESP32"):
         end = 6
         while name[end : end + 1].isdigit():

@@ -8,13 +8,23 @@ from firmware.log import printable
 _NAME_LIMIT = 24  # characters
 
 
-def name_of(query: str) -> str:
-    """The name in the query of a request, `name=...`, on one line; "" where there is none."""
+def name_of(query: str, taken: list) -> str:
+    """The name in the query of a request, `name=...`, on one line; "" where there is none.
+
+    One that is `taken` gets a number: nobody can speak in the name of another.
+    """
+    name = ""
     for pair in query.split("&"):
         key, _, value = pair.partition("=")
         if key == "name":
-            return printable(_unquote(value)[:_NAME_LIMIT]).strip()
-    return ""
+            name = printable(_unquote(value)[:_NAME_LIMIT]).strip()
+            break
+    free = name
+    number = 1
+    while name and free in taken:
+        number += 1
+        free = "%s %d" % (name, number)
+    return free
 
 
 def said(name: str, message: "str | bytes") -> bytes:

@@ -4,7 +4,8 @@ import json
 import os
 
 from firmware import boards
-from firmware.config import public_url
+from firmware.log import public_url
+from firmware.settings import TABLE, defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,67 +13,80 @@ if TYPE_CHECKING:
 
 _os: "Any" = os  # the type stubs do not know its uname()
 
+_SECRET_KINDS = ("secret", "token", "password", "headers")
+_HARD_TIMERS = (1, 26)  # the first release of MicroPython that has them on these chips
+_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
-def settle(given: dict, defaults: dict, chip: "str | None") -> "tuple[dict, list]":
-    """The settings, `given` over `defaults`, and a line for every mistake in them.
 
-    `chip` is a key of boards.CHIPS, None for the one that runs this.
+def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[dict, list]":
+    """All settings, `given` over the defaults, and a line for every mistake in them.
+
+    `chip` is a key of boards.CHIPS, None for the one that runs this; `version` is MicroPython's.
     """
-    settings = dict(defaults)
+    settings = defaults()
     problems = []
-    for key in sorted(given):
-        if key not in defaults:
-            problems.append(_unknown(key, defaults))
+    rows: Any = {row[0]: row for row in TABLE}
+    security = False
+    for name in sorted(given):
+        if name not in rows:
+            problems.append(_unknown(name, rows))
             continue
-        value = given[key]
-        check, allowed = _check_of(key)
-        if check(value) or (value is None and defaults[key] is None):
-            settings[key] = value
-        elif key == "board" and _one_of(boards.IMPOSSIBLE)[0](value):
+        value = given[name]
+        kind, limits = rows[name][3], rows[name][4:]
+        security = security or kind not in KINDS
+        fits, allowed = kind_of(kind)
+        if fits(value, *limits) or (value is None and settings[name] is None):
+            settings[name] = value
+        elif kind == "board" and isinstance(value, str) and value in boards.IMPOSSIBLE:
             problems.append(
                 '"board" is "%s", which cannot work: %s' % (value, boards.IMPOSSIBLE[value])
             )
         else:
-            problems.append('"%s" is %s; allowed: %s' % (key, _shown(key, value), allowed))
+            shown = "(not shown)" if kind in _SECRET_KINDS else _shown(value, kind)
+            problems.append('"%s" is %s; allowed: %s' % (name, shown, words(allowed, limits)))
     if chip is None:
         chip = boards.chip_of(_os.uname().machine)
     if not problems:
-        problems = _chip_misfits(settings, chip)
+        problems = _wrong_board(settings, chip)
     if not problems:
         if settings["sample_pin"] is None:
             settings["sample_pin"] = boards.profile(settings)["analog"]
-        problems = _misfits(settings, chip)
-    trust = [key for key in given if key not in _CHECKS]
-    if not problems and (trust or settings["url"].lower().startswith("wss:")):
-        from firmware.check_trust import misfits
+        problems = _conflicts(settings, chip, version)
+    if not problems and (security or settings["url"].lower().startswith("wss:")):
+        from firmware.check_security import conflicts
 
-        problems = misfits(settings)
+        problems = conflicts(settings)
     return settings, problems
 
 
-def _check_of(key):
-    if key in _CHECKS:
-        return _CHECKS[key]
-    from firmware.check_trust import CHECKS
+def kind_of(kind: str) -> tuple:
+    """The test of a kind of setting, and what is allowed in words: see KINDS."""
+    if kind in KINDS:
+        return KINDS[kind]
+    # Few boards have such a setting, so few load it.
+    from firmware import check_security
 
-    return CHECKS[key]
+    return check_security.KINDS[kind]
 
 
-def _shown(key, value):
-    if key in _SECRETS:
-        return "(not shown)"
-    if key == "url" and isinstance(value, str):
+def words(allowed: "Any", limits: tuple) -> str:
+    """What KINDS says is allowed, with a setting's own limits in it."""
+    return allowed % limits if isinstance(allowed, str) else allowed(*limits)
+
+
+def _shown(value, kind):
+    if kind == "url" and isinstance(value, str):
         value = public_url(value)
     return json.dumps(value)
 
 
-def _unknown(key, names):
-    nearest = min(names, key=lambda name: _distance(key, name))
-    if _distance(key, nearest) <= 1 + len(key) // 3:
+def _unknown(name, rows):
+    nearest = min(rows, key=lambda row: _distance(name, row))
+    if _distance(name, nearest) <= 1 + len(name) // 3:
         hint = 'did you mean "%s"?' % nearest
     else:
-        hint = "there are: " + ", ".join(sorted(names))
-    return "%s is no setting; %s" % (json.dumps(key), hint)
+        hint = "there are: " + ", ".join(sorted(rows))
+    return "%s is no setting; %s" % (json.dumps(name), hint)
 
 
 def _distance(one, other):
@@ -88,7 +102,7 @@ def _distance(one, other):
     return row[-1]
 
 
-def _chip_misfits(settings, chip):
+def _wrong_board(settings, chip):
     """A board, or pins of a board of one's own, that the chip cannot have."""
     board = settings["board"]
     if board != boards.CUSTOM:
@@ -102,15 +116,15 @@ def _chip_misfits(settings, chip):
     pins = settings["pins"]
     if pins is None:
         return ['"pins" is missing; board "custom" needs { "interface": ..., "analog": ... }']
-    return _pin_problems(pins, boards.CHIPS[chip], chip)
+    return _wrong_pins(pins, boards.CHIPS[chip], chip)
 
 
-def _pin_problems(pins, able, chip):
+def _wrong_pins(pins, able, chip):
     """What is wrong with the setting "pins" on this chip; `able` is its entry in CHIPS."""
-    interfaces = (able["wired"], "WLAN")
+    interfaces = able["interfaces"]
     interface = pins.get("interface")
     if interface not in interfaces:
-        allowed = _one_of(interfaces)[1]
+        allowed = _names(*interfaces)
         found = "is missing" if interface is None else "is " + json.dumps(interface)
         return ['"interface" in "pins" %s; allowed on an %s: %s' % (found, chip, allowed)]
     needed = ["interface", "analog"]
@@ -149,12 +163,13 @@ def _pin_problems(pins, able, chip):
     return problems
 
 
-def _misfits(settings, chip):
+def _conflicts(settings, chip, version):
     """Values that are right by themselves and wrong together, or for this chip."""
     board = settings["board"]
     profile = boards.profile(settings)
     able: Any = boards.CHIPS[chip]
     wires = {profile[wire]: wire for wire in boards.WIRES if wire in profile}
+    wires.update(dict.fromkeys(profile.get("radio", ()), "radio"))
     fits = {
         "sample_pin": able["analog"],
         "role_pin": [pin for pin in able["free"] if pin not in able["floating"]],
@@ -176,46 +191,43 @@ def _misfits(settings, chip):
         problems.append('"role_pin" and "sample_pin" are both %d' % settings["role_pin"])
     if profile["interface"] == "WLAN" and settings["wifi_ssid"] is None:
         problems.append('"wifi_ssid" is missing; board "%s" needs the name of your Wi-Fi' % board)
-    if settings["watchdog"] is not None and chip == "RP2040":
+    if settings["watchdog"] and chip in ("RP2040", "RP2350") and version < _HARD_TIMERS:
         problems.append(
-            '"watchdog" is not for an RP2040: its own waits 8 s at most, and a write may take 10 s'
+            '"watchdog" on an %s needs MicroPython 1.26, whose timers can feed the chip\'s own: '
+            "that one waits 8 s at most, and a write may take 10 s" % chip
         )
     if settings["address"] is None and (settings["gateway"] or settings["dns"]):
         problems.append('"address" is missing; "gateway" and "dns" go with it')
     return problems
 
 
-def _one_of(names):
-    allowed = ", ".join([json.dumps(name) for name in sorted(names)])
-    return (lambda value: isinstance(value, str) and value in names), allowed
+def _all_boards():
+    return list(boards.PROFILES) + [boards.CUSTOM]
 
 
-def _number(first, last, kinds=(int,)):
-    def check(value):
-        # True is an int to Python and a mistake to a person.
-        return isinstance(value, kinds) and not isinstance(value, bool) and first <= value <= last
-
-    kind = "number" if float in kinds else "whole number"
-    return check, "a %s from %s to %s" % (kind, first, last)
+def _names(*names):
+    return ", ".join([json.dumps(name) for name in sorted(names)])
 
 
-def _text(first, last):
-    def check(value):
-        return isinstance(value, str) and first <= len(value.encode()) <= last
+def _is_number(value, first, last, kinds=(int, float)):
+    # True is an int to Python and a mistake to a person.
+    return isinstance(value, kinds) and not isinstance(value, bool) and first <= value <= last
 
-    return check, "a text of %d to %d bytes" % (first, last)
+
+def _is_text(value, first, last):
+    return isinstance(value, str) and first <= len(value.encode()) <= last
 
 
 def _is_hostname(value):
     return (
         isinstance(value, str)
         and 1 <= len(value) <= 32
-        and all(letter in _HOSTNAME_LETTERS for letter in value.encode())
+        and all(letter in _LETTERS for letter in value.encode())
         and not (value.startswith("-") or value.endswith("-"))
     )
 
 
-def _is_ip(value):
+def _is_ip(value, example=""):
     if not isinstance(value, str):
         return False
     parts = value.split(".")
@@ -234,12 +246,14 @@ def _is_netmask(value):
     return bits != 0 and hosts & (hosts + 1) == 0
 
 
-def _is_visible(value):
-    return isinstance(value, str) and all(0x20 < letter < 0x7F for letter in value.encode())
-
-
 def _is_path(value):
-    return _is_visible(value) and value[:1] == "/" and "?" not in value and "#" not in value
+    return (
+        isinstance(value, str)
+        and all(0x20 < letter < 0x7F for letter in value.encode())
+        and value[:1] == "/"
+        and "?" not in value
+        and "#" not in value
+    )
 
 
 def _is_url(value):
@@ -253,34 +267,30 @@ def _is_url(value):
     return True
 
 
-_SECRETS = ("wifi_password", "token", "password", "headers")
-_HOSTNAME_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
-
-# For each setting a test, and what is allowed in words; None is, too, where it is the default.
-_CHECKS = {
-    "role": _one_of(("server", "client")),
-    "role_pin": _number(0, 48),
-    "board": _one_of(tuple(boards.PROFILES) + (boards.CUSTOM,)),
+# For each kind of setting a test, which gets the value and the setting's limits, and what is
+# allowed in words: a text with a place for each limit, or what makes one of them. None is allowed,
+# too, where it is the default.
+KINDS: dict = {
+    "choice": (lambda value, *names: isinstance(value, str) and value in names, _names),
+    "board": (
+        lambda value: isinstance(value, str) and value in _all_boards(),
+        lambda: _names(*_all_boards()),
+    ),
     "pins": (lambda value: isinstance(value, dict), '{ "interface": "LAN", "spi": 1, ... }'),
+    "whole": (
+        lambda value, first, last: _is_number(value, first, last, int),
+        "a whole number from %s to %s",
+    ),
+    "number": (_is_number, "a number from %s to %s"),
+    "flag": (lambda value: isinstance(value, bool), "true, false"),
+    "text": (_is_text, "a text of %d to %d bytes"),
+    "secret": (_is_text, "a text of %d to %d bytes"),
     "hostname": (
         _is_hostname,
         "1 to 32 letters, digits and hyphens, with no hyphen at either end",
     ),
-    "address": (_is_ip, 'four numbers, like "192.168.1.20"'),
+    "ip": (_is_ip, 'four numbers, like "%s"'),
     "netmask": (_is_netmask, 'like "255.255.255.0"'),
-    "gateway": (_is_ip, 'four numbers, like "192.168.1.1"'),
-    "dns": (_is_ip, 'four numbers, like "192.168.1.1"'),
-    "url": (_is_url, 'ws:// or wss://, a host, a port and a path, like "ws://127.0.0.1:8080/"'),
-    "port": _number(1, 65535),
     "path": (_is_path, 'a text that starts with / and has no space, ? or #, like "/"'),
-    "sample_pin": _number(0, 48),
-    "sample_interval": _number(0.05, 3600, (int, float)),
-    "keepalive": _number(1, 3600, (int, float)),
-    "queue": _number(0, 1000),
-    "watchdog": _number(60, 3600),  # a search for a name may block for half of it
-    "max_clients": _number(1, 11),  # an ESP32 has 12 sockets, and one of them listens
-    "slow": _one_of(("drop", "close")),
-    "chat": (lambda value: isinstance(value, bool), "true, false"),
-    "wifi_ssid": _text(1, 32),
-    "wifi_password": _text(8, 63),
+    "url": (_is_url, 'ws:// or wss://, a host, a port and a path, like "ws://127.0.0.1:8080/"'),
 }

@@ -8,19 +8,22 @@ from errno import ECONNREFUSED, ECONNRESET
 from microws import WebSocketError, aio
 
 from firmware import config, net
-from firmware.log import log, uptime
-from firmware.peer import show, why
+from firmware.describe import describe_error, describe_message
+from firmware.log import Bound, log, public_url, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_DEFAULT_URL = "ws://127.0.0.1:8080/"  # as in settings.py, which is not in memory any more
 _INTERVAL = 1  # seconds between two samples
 _CONNECT_TIMEOUT = 10  # seconds
 _CLOSE_TIMEOUT = 2  # seconds
 _CHECK_EVERY = 0.5  # seconds
-_MAX_SIZE = 8192  # bytes of a message
+_MAX_SIZE = 8192  # bytes of a message, unless the configuration says more
+_MAX_HEADER = 4096  # bytes of the answer to the handshake
+_MESSAGES = 50  # lines a second; the serial log takes its time from all the rest
 _SHORTEST_WAIT = 0.1
 _FIRST_BOUND = 1
 _LAST_BOUND = 60
@@ -39,7 +42,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
         outbox = Outbox(settings["queue"], read, interval)
     verifier = None
     if settings["url"].lower().startswith("wss:"):
-        from firmware.tls import Verifier
+        from firmware.certificates import Verifier
 
         verifier = Verifier(settings)
     known: list = []
@@ -69,7 +72,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
             pause = max(_SHORTEST_WAIT, random.uniform(0, bound))
             bound = min(2 * bound, _LAST_BOUND)
             log("trying again in %.1f s" % pause)
-            await net.hold(address, pause)
+            await net.sleep_with_address(address, pause)
         except MemoryError:
             starved += 1
             log("out of memory")
@@ -107,6 +110,7 @@ class _Session:
         self._addresses = None
         self._ws: Any = None
         self._sending = None  # when the message that is on its way began
+        self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
         self.answered = False
         self.starved = False
         self.held = 0
@@ -114,7 +118,7 @@ class _Session:
     async def live(self, address, send_all):
         url = self._settings["url"]
         verifier = self._verifier
-        log("connecting to " + config.public_url(url))
+        log("connecting to " + public_url(url))
         tasks = []
         try:
             if verifier:
@@ -129,7 +133,8 @@ class _Session:
                 close_timeout=_CLOSE_TIMEOUT,
                 keepalive_timeout=self._settings["keepalive"],
                 resolve=self._resolve,
-                max_size=_MAX_SIZE,
+                max_size=self._settings["max_size"] or _MAX_SIZE,
+                max_header=self._settings["max_header"] or _MAX_HEADER,
             )
             began = uptime()
             log("connected to %s, handshake done" % ws.remote_address)
@@ -140,9 +145,10 @@ class _Session:
                 asyncio.create_task(self._send_all(send_all)),
             ]
             while not (tasks[0].done() or tasks[1].done() or self._is_stuck()):
-                if not await net.hold(address, _CHECK_EVERY):
+                if not await net.sleep_with_address(address, _CHECK_EVERY):
                     log("the address %s is gone" % address)
                     break
+                self._messages.tell()
             self.held = uptime() - began
             for task in tasks:
                 if task.done():
@@ -152,8 +158,8 @@ class _Session:
             distrust = verifier and verifier.distrust(error)
             self.starved = isinstance(error, MemoryError) and not tasks
             self.answered = refused or distrust or isinstance(error, WebSocketError)
-            log(distrust or why(error))
-            if url == config.DEFAULTS["url"]:
+            log(distrust or describe_error(error))
+            if url == _DEFAULT_URL:
                 log('is "url" set in %s? it is where the client connects to' % config.FILE)
         finally:
             if tasks:
@@ -167,7 +173,7 @@ class _Session:
         except OSError as error:
             if not self._known:
                 raise
-            log("%s; taking the address of the last time" % why(error))
+            log("%s; taking the address of the last time" % describe_error(error))
             self._addresses = self._known
         net.feed()  # that may have taken half a minute, and nothing else went on
         return self._addresses
@@ -175,9 +181,11 @@ class _Session:
     async def _receive(self):
         try:
             while True:
-                log("received " + show(await self._ws.recv()))
+                message = await self._ws.recv()
+                if self._messages.allows():
+                    log("received " + describe_message(message))
         except (MemoryError, OSError, WebSocketError) as error:
-            log(why(error))
+            log(describe_error(error))
 
     async def _send_all(self, send_all):
         try:
@@ -185,7 +193,7 @@ class _Session:
         except (OSError, WebSocketError):
             pass  # whoever receives hears of it too, and says so
         except MemoryError as error:
-            log(why(error))
+            log(describe_error(error))
 
     async def _send(self, message):
         self._sending = uptime()

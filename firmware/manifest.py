@@ -5,15 +5,16 @@
 # ruff: noqa: F821
 # mypy: ignore-errors
 # (The tool that reads this gives it these functions.)
-import os
+import sys
 
 include("$(PORT_DIR)/boards/manifest.py")
 metadata(version="0.2.0", license="MIT")
-# Some are for computers only; and the program does not compress, so that need not take flash.
-left_out = ("_cpython.py", "manifest.py", "compression.py")
+sys.path.insert(0, "deploy")
+from board_files import program_modules  # noqa: E402
+
 for folder, package_name in (("../lib", "microws"), ("..", "firmware")):
-    names = sorted(os.listdir(folder + "/" + package_name))
-    files = [name for name in names if name.endswith(".py") and name not in left_out]
+    paths = [path.split("/") for path in program_modules()]
+    files = [path[-1] for path in paths if path[-2] == package_name]
     package(package_name, files=files, base_path=folder)
 for name in ("boot.py", "main.py"):
     module(name, base_path="..")

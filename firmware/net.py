@@ -1,9 +1,14 @@
 """The network interface: started by boot.py, waited for by the roles, and kept up."""
 
 import asyncio
+import sys
 
 import machine
-import network
+
+try:
+    import network
+except ImportError:
+    network = None  # type: ignore[assignment]  # built without one: a stock Raspberry Pi Pico
 
 from firmware.log import log, printable, uptime
 
@@ -17,12 +22,19 @@ _machine: "Any" = machine
 
 _CHECK_EVERY = 0.2  # seconds
 _TELL_EVERY = 50  # checks
-_HOLD_EVERY = 1  # seconds
+_LOOK_EVERY = 1  # seconds
 _RESTART_AFTER = 120  # seconds without an address, and again after as many
 _RESET_AFTER = 600
 _UNPLUGGED_RESET_AFTER = 3600  # a cable that is out is most often out on purpose
 _NO_LINK = "no link; is the network cable plugged in, at both ends?"
 _NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
+# How many clients a port has TCP connections for, by the limits in its sources.
+#   esp32: CONFIG_LWIP_MAX_SOCKETS is 10. That is the listening one, 6 clients, one that closes,
+#   one that is refused, and one that asks for the page or the counters.
+#   Others have lwIP without its sockets: MEMP_NUM_TCP_PCB is 5, the listening ones apart, and the
+#   oldest that closes makes room. That is 4 clients and one that is refused or asks.
+_CLIENTS = {"esp32": 6, "rp2": 4, "pyboard": 4, "mimxrt": 4}
+_CLIENTS_ELSEWHERE = 8
 _W5500_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read the register, and what it holds
 
 _kind = ""  # the interface's class in `network`
@@ -31,7 +43,7 @@ _bus: tuple = ()  # SPI and chip select of a W5500 whose driver cannot tell that
 _problem = ""
 _told = ""
 
-# What is fed while the program goes on: a machine.WDT where the configuration asks for one.
+# What is fed while the program goes on: see watchdog.py, where the configuration asks for one.
 watchdog: "Any" = None
 
 
@@ -42,7 +54,7 @@ def start(settings: dict) -> None:
     logged, not raised: the board must get to its prompt all the same.
     """
     global _kind, _interface, _problem
-    if _kind:
+    if _kind or network is None:
         return
     from firmware import boards  # needed no more after this: see main.py
 
@@ -62,6 +74,16 @@ def start(settings: dict) -> None:
         _problem = _silent(error)
     if _problem:
         log("no network: " + _problem)
+
+
+def has_driver() -> bool:
+    """Whether this firmware has a network at all; the log tells what to do where it has none."""
+    if network is None:
+        log(
+            "this MicroPython was built without a network. Flash the one for your board, from "
+            "https://micropython.org/download, then run ./deploy.sh again"
+        )
+    return network is not None
 
 
 def address() -> "str | None":
@@ -87,19 +109,25 @@ async def wait_for_address(settings: dict) -> str:
         machine.reset()
     checks = 0
     missing = ""
+    waited = False
     began = uptime()
     restart_after = _RESTART_AFTER
     while True:
         feed()
         found = address()
         before = missing
+        waited = waited or before != ""
         missing = "" if found else _missing(settings)
         if before == _NO_LINK and missing != _NO_LINK and _kind == "WIZNET5K":
             # It would go on with the address of the network that it was plugged into before.
             restart(settings)
             continue
+        if missing == _NO_LINK != before and _told and not _problem:
+            # It may as well be the W5500 that died, and the driver cannot tell: ask it.
+            restart(settings)
+            missing = _missing(settings)
         if found:
-            if found != _told:
+            if found != _told or waited:
                 log("address %s, also %s.local where mDNS works" % (found, network.hostname()))
                 _told = found
             return found
@@ -118,24 +146,32 @@ async def wait_for_address(settings: dict) -> str:
         await asyncio.sleep(_CHECK_EVERY)
 
 
-async def hold(held: str, seconds: float) -> bool:
+async def sleep_with_address(held: str, seconds: float) -> bool:
     """Sleep so long; False as soon as this board's address is not `held` any more.
 
     It feeds the watchdog, so it is for the loop that does the role's work, and for no other.
     """
     while True:
         feed()
-        pause: float = _HOLD_EVERY
+        pause: float = _LOOK_EVERY
         try:
             if address() != held:
                 return False
             if seconds <= 0:
                 return True
-            pause = min(seconds, _HOLD_EVERY)
-            seconds -= _HOLD_EVERY
+            pause = min(seconds, _LOOK_EVERY)
+            seconds -= _LOOK_EVERY
         except MemoryError:
             pass  # a moment later there may be some: no reason to end connections
         await asyncio.sleep(pause)
+
+
+def most_clients(wanted: "int | None") -> int:
+    """How many clients a server can have here, and wants; the log tells where it wants more."""
+    most = _CLIENTS.get(sys.platform, wanted or _CLIENTS_ELSEWHERE)
+    if wanted and wanted > most:
+        log('"max_clients" is %d; this board has connections for %d' % (wanted, most))
+    return min(wanted or most, most)
 
 
 def feed() -> None:

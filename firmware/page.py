@@ -11,6 +11,21 @@ FILE = "page.html"
 
 _CHUNK = 1024  # bytes
 
+# All is in the one file, it talks to its board alone, and no other page may hold it in a frame.
+_HEADERS = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Vary", "Accept-Encoding"),
+    ("Cache-Control", "no-cache"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+        "img-src data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
 
 def response(accepted: str) -> "tuple[int, tuple, Any] | None":
     """Status, headers and body, by what the request accepts as Content-Encoding.
@@ -30,13 +45,7 @@ def _response(file, headers):
         size = os.stat(file)[6]
     except OSError:
         return None
-    headers += (
-        ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Length", str(size)),
-        ("Vary", "Accept-Encoding"),
-        ("Cache-Control", "no-cache"),
-    )
-    return 200, headers, _chunks(file)
+    return 200, _HEADERS + (("Content-Length", str(size)),) + headers, _chunks(file)
 
 
 def _chunks(file):

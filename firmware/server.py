@@ -2,15 +2,15 @@
 
 import asyncio
 
-from microws import HandshakeError, ProtocolError, Timeout, WebSocketError
+from microws import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
 from microws.aio import within
 from microws.aio_server import serve  # now, while the heap is whole
 
 from firmware import net, page
+from firmware.access import Guard, is_websocket
 from firmware.counters import Counters
-from firmware.log import log, uptime
-from firmware.peer import show, why
-from firmware.trust import Guard
+from firmware.describe import describe_error, describe_message
+from firmware.log import Bound, log, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ METRICS = "/metrics"
 _INTERVAL = 0.5  # seconds between two samples
 _RETRY = 5  # seconds
 _CLOSE_TIMEOUT = 2  # seconds
-_MAX_SIZE = 2048  # bytes of a message, for each client
+_MAX_SIZE = 2048  # bytes of a message, for each client, unless the configuration says more
 _MAX_HEADER = 2048  # bytes of a request
-_BACKLOG = 2560  # bytes that wait for a client: one message of another, with its name
-_PAUSE = 0.02  # seconds between two messages of one client: a flood waits in its own socket
+_NAME_SIZE = 512  # bytes, most of them a name's, that come to a message in the chat
 _PROBE = 5  # messages after which it is asked whether it still takes what is sent
 _SEND_TIMEOUT = 10  # seconds
 _REFUSALS = 5  # lines a second; the serial log takes its time from everybody
+_MESSAGES = 50  # lines a second
 _PING_LIMIT = 32  # characters
 _STARVED = 600  # seconds without memory for a single client
 
@@ -38,7 +38,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
     service = _Service(settings)
     ssl = None
     if settings["cert_file"]:
-        from firmware.tls import server_context
+        from firmware.certificates import server_context
 
         ssl = server_context(settings)
     watch = asyncio.create_task(service.watch())
@@ -56,27 +56,28 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
 async def _listen(settings, service, read, ssl):
     """Serve at one address, until it is gone."""
     address = await net.wait_for_address(settings)
+    max_size = settings["max_size"] or _MAX_SIZE
     try:
         server = await serve(
             service.handle,
             address,
             settings["port"],
-            max_clients=settings["max_clients"],
+            max_clients=service.max_clients,
             process_request=service.answer,
             subprotocols=settings["subprotocols"] or (),
             on_refused=service.refused,
-            max_backlog=_BACKLOG,
+            max_backlog=max_size + _NAME_SIZE,  # one message of another, with its name
             slow=settings["slow"],
-            max_size=_MAX_SIZE,
-            max_header=_MAX_HEADER,
+            max_size=max_size,
+            max_header=settings["max_header"] or _MAX_HEADER,
             close_timeout=_CLOSE_TIMEOUT,
             keepalive_timeout=settings["keepalive"],
             ssl=ssl,
         )
     except OSError as error:
-        log("cannot listen on port %d: %s" % (settings["port"], why(error)))
+        log("cannot listen on port %d: %s" % (settings["port"], describe_error(error)))
         log("trying again in %d s" % _RETRY)
-        await net.hold(address, _RETRY)
+        await net.sleep_with_address(address, _RETRY)
         return
     service.server = server
     place = (address, settings["port"])
@@ -85,7 +86,7 @@ async def _listen(settings, service, read, ssl):
     try:
         while True:
             try:
-                if not await net.hold(address, service.interval):
+                if not await net.sleep_with_address(address, service.interval):
                     break
                 if not server.is_serving():
                     raise RuntimeError("the server takes no clients any more")
@@ -103,8 +104,9 @@ async def _listen(settings, service, read, ssl):
 
 
 class _Client:
-    def __init__(self, label):
+    def __init__(self, label, name):
         self.label = label
+        self.name = name  # in the chat, "" for none
         self.dropped = 0  # of the messages to it, as far as they are counted
         self.tell = 1  # dropped messages that are worth the next line
 
@@ -115,10 +117,12 @@ class _Service:
     def __init__(self, settings):
         self.server: Any = None
         self.interval = settings["sample_interval"] or _INTERVAL
+        self.max_clients = net.most_clients(settings["max_clients"])
         self._settings = settings
         self._clients: dict = {}
         self._counters = Counters()
-        self._refusals = 0  # in this second
+        self._refusals = Bound(_REFUSALS, "refused %d more")
+        self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
         self._starved_since: Any = None
         self.is_starved = False
         self._chat: Any = None
@@ -134,9 +138,8 @@ class _Service:
             await asyncio.sleep(1)
             try:
                 uptime()  # the clock of a board wraps within days
-                if self._refusals > _REFUSALS:
-                    log("refused %d more" % (self._refusals - _REFUSALS))
-                self._refusals = 0
+                self._refusals.tell()
+                self._messages.tell()
                 self._count_all_dropped()
             except MemoryError:
                 pass  # the next second may have some
@@ -148,15 +151,23 @@ class _Service:
         refusal = self._guard.check(request)
         if refusal:
             return refusal
-        path = request.path.partition("?")[0]
+        path, _, query = request.path.partition("?")
         places = (self._settings["path"], METRICS)
         if request.method != "GET":
             return None  # it refuses all others
-        if "websocket" in request.headers.get("upgrade", "").lower():
-            return None if path in places else _text(404, "no WebSocket here")
+        if is_websocket(request):
+            if path not in places:
+                return _text(404, "no WebSocket here")
+            self._hint_at_subprotocols(request)
+            return None
         if path == METRICS:
-            kind = ("Content-Type", "application/json")
-            return 200, (kind, ("Cache-Control", "no-store")), self._metrics().encode()
+            headers = (
+                ("Content-Type", "application/json"),
+                ("Cache-Control", "no-store"),
+                ("X-Content-Type-Options", "nosniff"),
+            )
+            asks = "ticket" in query.split("&")
+            return 200, headers, self._metrics(self._guard.new_ticket() if asks else "").encode()
         if path != "/" and path != self._settings["path"]:
             return _text(404, "nothing here; the page is at /")
         found = page.response(request.headers.get("accept-encoding", ""))
@@ -175,36 +186,50 @@ class _Service:
             reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
         elif isinstance(error, OSError) and self._settings["cert_file"]:
             # It may be who does not trust this board, and left in the middle.
-            reason = "no TLS: " + (why(error) if "SSL" in str(error) else "it went away")
+            left = "SSL" not in str(error)
+            reason = "no TLS: " + ("it went away" if left else describe_error(error))
         elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
             return  # it left by itself, has what it wanted, or was told of already
         elif error.status == 404:
             path = ws.path.partition("?")[0]  # the rest may be secret
-            reason = "%s is not here (HTTP 404)" % show(path)
+            reason = "%s is not here (HTTP 404)" % describe_message(path)
         else:
             reason = "%s (HTTP %d)" % (error.reason, error.status)
         self._tell_refused(ws.remote_address, reason)
 
     def _tell_refused(self, address, reason):
         self._counters.add("refused")
-        self._refusals += 1
-        if self._refusals <= _REFUSALS:
+        if self._refusals.allows():
             log("%s: refused, %s" % (address, reason))
 
-    def _metrics(self):
+    def _hint_at_subprotocols(self, request):
+        offered = request.headers.get("sec-websocket-protocol")
+        if not offered:
+            return
+        for name in offered.split(","):
+            if name.strip() in (self._settings["subprotocols"] or ()):
+                return
+        if self._refusals.allows():
+            log(
+                "%s: asks for the subprotocol %s; a browser leaves at once where it is not given: "
+                'see "subprotocols"' % (request.remote_address, describe_message(offered))
+            )
+
+    def _metrics(self, ticket=""):
         """The counters as JSON; what the page needs to know of the settings goes with them."""
         self._count_all_dropped()
         settings = self._settings
-        return self._counters.report(
-            {
-                "name": settings["hostname"],
-                "path": settings["path"],
-                "chat": settings["chat"],
-                "interval": self.interval,
-                "clients": len(self._clients),
-                "max_clients": settings["max_clients"],
-            }
-        )
+        more = {
+            "name": settings["hostname"],
+            "path": settings["path"],
+            "chat": settings["chat"],
+            "interval": self.interval,
+            "clients": len(self._clients),
+            "max_clients": self.max_clients,
+        }
+        if ticket:
+            more["ticket"] = ticket
+        return self._counters.report(more)
 
     # WebSockets
 
@@ -215,9 +240,10 @@ class _Service:
             await self._tell_metrics(ws)
             return
         self._starved_since = None
-        client = _Client("client %d" % self._counters.add("clients_ever"))
+        taken = [other.name for other in self._clients.values()]
+        name = self._chat.name_of(query, taken) if self._chat else ""
+        client = _Client("client %d" % self._counters.add("clients_ever"), name)
         self._clients[ws] = client
-        name = self._chat.name_of(query) if self._chat else ""
         known = " as " + name if name else ""
         log("%s: connected from %s%s, handshake done" % (client.label, ws.remote_address, known))
         self._counters.measure()
@@ -229,7 +255,7 @@ class _Service:
             slow = self._settings["slow"] == "close" and client.dropped
             end = ProtocolError(1008, "too slow") if slow else error
             code = getattr(end, "code", 1011)
-            log("%s: %s" % (client.label, why(end)))
+            log("%s: %s" % (client.label, describe_error(end)))
         finally:
             self._counters.closed(code)
             del self._clients[ws]
@@ -249,20 +275,26 @@ class _Service:
         while True:
             message = await ws.recv()
             count += 1
-            if count % _PROBE == 0:
-                await _within(ws.ping())
             self._counters.received(message)
+            reply = ""
             ping = isinstance(message, str) and message.startswith("ping:")
             if ping and len(message) < _PING_LIMIT:
                 # A browser cannot send a Ping of the protocol.
                 reply = "pong:%s clients:%d" % (message[5:], len(self._clients))
-                self._counters.sent(reply)
-                await _within(ws.send(reply))
             else:
-                log("%s: received %s" % (label, show(message)))
+                if self._messages.allows():
+                    log("%s: received %s" % (label, describe_message(message)))
                 if self._chat:
                     self._pass_on(ws, name, message)
-            await asyncio.sleep(_PAUSE)
+            try:
+                if reply:
+                    self._counters.sent(reply)
+                    await _within(ws.send(reply))
+                elif count % _PROBE == 0:
+                    await _within(ws.ping())
+            except (OSError, ConnectionClosed):
+                pass  # it has gone: recv() says so after all that came before
+            await asyncio.sleep(0)  # the others have their turn
 
     def _pass_on(self, ws, name, message):
         """What a client says, to all the others."""
@@ -302,4 +334,5 @@ async def _within(sending):
 
 
 def _text(status, text):
-    return status, (("Content-Type", "text/plain"),), (text + "\n").encode()
+    headers = (("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff"))
+    return status, headers, (text + "\n").encode()

@@ -5,8 +5,8 @@ import signal
 import pytest
 
 from host_tests.support.interpreters import INTERPRETERS
-from host_tests.support.paths import BIN
 from host_tests.support.process import Process
+from host_tests.support.tools import tool, watch_imports
 
 
 @pytest.fixture(params=INTERPRETERS.values(), ids=INTERPRETERS.keys())
@@ -30,12 +30,19 @@ def start():
         process.stop()
 
 
+@pytest.fixture(scope="session")
+def micropython32():
+    """The path of the 32-bit MicroPython."""
+    return tool("micropython32")
+
+
+@pytest.fixture(scope="session")
+def mpremote():
+    """The path of the mpremote that deploy.sh takes."""
+    return tool("mpremote")
+
+
 def pytest_configure():
+    watch_imports()
     # Whoever starts this in the background has it ignored, and so had every program started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    needed = [BIN / name for name in ("micropython64", "micropython32", "chromium", "websocketd")]
-    missing = [path.name for path in needed if not path.exists()]
-    if missing:
-        raise pytest.UsageError(
-            f"{', '.join(missing)} missing in .cache/bin. Run ./host_tests/setup.sh first."
-        )

@@ -16,4 +16,4 @@ find . \( -name .cache -o -name .venv \) -prune -o \( -name '*.sh' -o -path ./.c
 echo 'All checks passed!'
 [ $# -gt 0 ] || ./host_tests/conformance/run.sh --quick
 
-exec .venv/bin/python -m pytest "$@"
+exec .venv/bin/python -m pytest --timeout 120 "$@"

@@ -11,6 +11,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of them
   chromium     .cache/bin/chromium, and Playwright, which drives it, in .cache/playwright
   ip           .cache/bin/ip, of iproute2
   stubs        the MicroPython stubs for mypy, in .cache/stubs
+  rp2040       an emulated Raspberry Pi Pico and its firmware, in .cache/rp2040; not part of all
        setup.sh --renew-lock [SET...]     lock the Debian packages that the index has now'
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -191,7 +192,7 @@ fi
 [ $# -gt 0 ] || set -- venv micropython websocketd chromium ip stubs
 for part; do
     case $part in
-        venv | micropython | micropython64 | micropython32 | websocketd | chromium | ip | stubs) ;;
+        venv | micropython | micropython64 | micropython32 | websocketd | chromium | ip | stubs | rp2040) ;;
         -h | --help) printf '%s\n' "$usage"; exit ;;
         *) fail "setup.sh: no such part: $part
 $usage" ;;
@@ -225,6 +226,12 @@ for part; do
         stubs)
             setup_packages "$top/host_tests/requirements-stubs.txt" "$cache/stubs" \
                 'the MicroPython stubs'
+            ;;
+        rp2040)
+            setup_packages "$top/host_tests/rp2040/requirements.txt" "$cache/rp2040/packages" \
+                'the emulator'
+            "$top/host_tests/rp2040/emulator.sh"
+            "$top/host_tests/rp2040/firmware.sh"
             ;;
     esac
 done

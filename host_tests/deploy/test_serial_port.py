@@ -9,7 +9,7 @@ from mpremote.transport_serial import SerialTransport
 
 from host_tests.deploy.serial_port import HARD, PWRON, SOFT, WDT, SerialBoard
 from host_tests.support.interpreters import PATIENCE
-from host_tests.support.paths import BIN
+from host_tests.support.tools import tool
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def serial_board(tmp_path):
 
 @pytest.fixture(params=["micropython32", "micropython64"])
 def board(request, serial_board):
-    return serial_board(BIN / request.param)
+    return serial_board(tool(request.param))
 
 
 class Terminal(SerialTransport):
@@ -141,7 +141,7 @@ def test_a_watchdog_that_nobody_feeds_resets_the_board(board):
 
 
 def test_the_flash_outlives_the_power_and_is_full_at_its_end(serial_board):
-    board = serial_board(BIN / "micropython32", blocks=16)
+    board = serial_board(tool("micropython32"), blocks=16)
     with Terminal(board) as terminal:
         terminal.enter_raw_repl()
         terminal.fs_writefile("kept", b"x" * 5000)
@@ -156,13 +156,13 @@ def test_the_flash_outlives_the_power_and_is_full_at_its_end(serial_board):
 
 
 def test_the_heap_is_that_of_a_board(serial_board):
-    with Terminal(serial_board(BIN / "micropython32")) as terminal:
+    with Terminal(serial_board(tool("micropython32"))) as terminal:
         terminal.enter_raw_repl()
         assert 124 < terminal.eval("__import__('gc').mem_free()") // 1024 < 132
 
 
 def test_it_is_cut_off_after_as_many_bytes_as_wanted(serial_board):
-    board = serial_board(BIN / "micropython32")
+    board = serial_board(tool("micropython32"))
     board.cut_at = 100
     with Terminal(board) as terminal:
         terminal.enter_raw_repl()
@@ -173,7 +173,7 @@ def test_it_is_cut_off_after_as_many_bytes_as_wanted(serial_board):
 
 
 def test_the_power_fails_in_the_middle_of_a_write(serial_board):
-    board = serial_board(BIN / "micropython32")
+    board = serial_board(tool("micropython32"))
     with Terminal(board) as terminal:
         terminal.enter_raw_repl()
         terminal.fs_writefile("kept", b"x" * 5000)
@@ -193,7 +193,7 @@ def test_the_power_fails_in_the_middle_of_a_write(serial_board):
 
 
 def test_it_answers_late(serial_board):
-    board = serial_board(BIN / "micropython32")
+    board = serial_board(tool("micropython32"))
     board.delay = 0.05
     with Terminal(board) as terminal:
         terminal.enter_raw_repl()
@@ -211,7 +211,7 @@ def test_nothing_answers_where_there_is_no_micropython(serial_board):
 
 
 def test_two_programs_cannot_have_the_port(serial_board):
-    board = serial_board(BIN / "micropython32")
+    board = serial_board(tool("micropython32"))
     with Terminal(board), pytest.raises(TransportError, match="failed to access"):
         Terminal(board)
 

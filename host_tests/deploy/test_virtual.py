@@ -10,12 +10,17 @@ import pytest
 from host_tests.deploy import virtual
 from host_tests.support.paths import TOP
 
-DEPLOY = TOP / "deploy.sh"
 WITHOUT = ["python3", "-m", virtual.__name__, "--reason", "none here"]
 
 
-def test_both_boards_are_deployed_to_and_talk(start):
-    process = start([DEPLOY, "--virtual", "--listen", "0"])
+@pytest.fixture
+def deploy(mpremote, micropython32):
+    """deploy.sh, and what it would fetch if it were not there."""
+    return TOP / "deploy.sh"
+
+
+def test_both_boards_are_deployed_to_and_talk(start, deploy):
+    process = start([deploy, "--virtual", "--listen", "0"])
     for name in ("server", "client"):
         process.wait_for(f"{name} | Asking the board at /dev/")
         process.wait_for(f"{name} | Role {name}, board esp32-w5500.")
@@ -27,8 +32,8 @@ def test_both_boards_are_deployed_to_and_talk(start):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["server | [ 5/", "client | [ 5/", "client | [  "])
-def test_a_signal_ends_both_boards_without_a_word_too_much(start, number, moment):
-    process = start([DEPLOY, "--virtual", "--listen", "0"])
+def test_a_signal_ends_both_boards_without_a_word_too_much(start, deploy, number, moment):
+    process = start([deploy, "--virtual", "--listen", "0"])
     process.wait_for(moment)
     process.send_signal(number)
     assert process.wait() == 128 + number
@@ -37,8 +42,8 @@ def test_a_signal_ends_both_boards_without_a_word_too_much(start, number, moment
         assert process.lines[-1] == "Stopped."
 
 
-def test_it_says_which_interpreter_runs_and_where_to_connect(start):
-    process = start([DEPLOY, "--virtual", "--role", "server", "--listen", "0"])
+def test_it_says_which_interpreter_runs_and_where_to_connect(start, deploy):
+    process = start([deploy, "--virtual", "--role", "server", "--listen", "0"])
     line = process.wait_for("Virtual server")
     assert re.search(r"Virtual server on MicroPython 1\.\d+\.\d+, 32 bit, 128k of heap\. ", line)
     url = process.wait_for("Any WebSocket client can connect to ")
@@ -52,8 +57,8 @@ def test_without_micropython_it_says_why(start):
     )
 
 
-def test_a_board_that_does_not_take_its_configuration_is_reported(start):
-    process = start([DEPLOY, "--virtual", "--role", "client", "--url", "http://127.0.0.1/"])
+def test_a_board_that_does_not_take_its_configuration_is_reported(start, deploy):
+    process = start([deploy, "--virtual", "--role", "client", "--url", "http://127.0.0.1/"])
     process.wait_for('client | config.json: "url" is "http://127.0.0.1/"')
     assert process.wait() == 1
     assert "the program has ended" not in process.output
@@ -66,9 +71,9 @@ def test_a_board_that_ends_is_reported(start):
     assert process.wait() == 1
 
 
-def test_a_virtual_board_whose_program_ends_is_reported(start):
+def test_a_virtual_board_whose_program_ends_is_reported(start, deploy):
     options = ["--virtual", "--role", "client", "--url", "ws://127.0.0.1:9/"]
-    process = start([DEPLOY, *options])
+    process = start([deploy, *options])
     process.wait_for("trying again in")
     device = re.search(r"Asking the board at (\S+) ", process.output)[1]
     terminal = os.open(device, os.O_WRONLY | os.O_NOCTTY)
@@ -79,10 +84,10 @@ def test_a_virtual_board_whose_program_ends_is_reported(start):
     assert process.wait() == 1
 
 
-def test_a_port_that_is_taken_is_told(start):
+def test_a_port_that_is_taken_is_told(start, deploy):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = start([DEPLOY, "--virtual", "--listen", str(port)])
+        process = start([deploy, "--virtual", "--listen", str(port)])
         process.wait_for(f"Port {port}: Address already in use. Give another one after --listen")
         assert process.wait() == 1
 

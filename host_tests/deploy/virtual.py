@@ -7,12 +7,10 @@ MicroPython it is a folder with a copy of the program.
 
 import argparse
 import contextlib
-import gzip
 import json
 import os
 import platform
 import queue
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +19,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from firmware.deploy.board_files import NOT_ON_A_BOARD, program
 from host_tests.deploy import serial_port
 from host_tests.support.paths import TOP
 
@@ -80,17 +79,13 @@ class Board:
         self.name = name
         self.folder = folder
         self.process = None
-        folder.mkdir()
-        for file in ("boot.py", "main.py"):
-            shutil.copy(TOP / file, folder)
-        for tree in ("firmware", "lib"):
-            shutil.copytree(
-                TOP / tree, folder / tree, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        shutil.move(folder / "firmware" / "page.html", folder)
-        page = (folder / "page.html").read_bytes()
-        (folder / "page.html.gz").write_bytes(gzip.compress(page))
-        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        files = program()
+        for path in NOT_ON_A_BOARD:  # it may run on CPython
+            files[path] = (TOP / path).read_bytes()
+        files["config.json"] = json.dumps(config).encode()
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
 
     def power_on(self, lines):
         """Start the program: (board, line) to the queue for a line, (board, None) at its end."""

@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+from firmware.deploy.board_files import program
 from host_tests.deploy import serial_port, virtual
 from host_tests.support.paths import BIN, TOP
 from host_tests.support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, response, xor
@@ -228,12 +229,7 @@ class SerialBoard(Log):
         super().__init__()
         self._reader = None
         self.board = serial_port.SerialBoard(folder, BIN / "micropython32", blocks=blocks)
-        files = {"config.json": json.dumps(config).encode()}
-        for pattern in ("boot.py", "main.py", "firmware/*.py", "lib/**/*.py"):
-            for path in TOP.glob(pattern):
-                if path.name not in ("manifest.py", "_cpython.py", "compression.py"):
-                    files[path.relative_to(TOP).as_posix()] = path.read_bytes()
-        self.files(files)
+        self.files({**program(), "config.json": json.dumps(config).encode()})
 
     def files(self, changes=None):
         """{path: content} of its flash after the `changes`, while it is off."""

@@ -3,12 +3,15 @@
 import pytest
 
 from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 RUN = TOP / "host_tests" / "faults" / "run.sh"
 
 
 @pytest.mark.parametrize("options", [["--quick"], ["--soak", "20"]], ids=" ".join)
 def test_all_is_as_it_must_be(start, options):
+    for name in ("mpremote", "micropython32", "ip"):  # or run.sh would fetch them
+        tool(name)
     process = start([RUN, *options])
     assert process.wait(110) == 0, process.output
     assert process.lines[-1] == "All as it must be."

@@ -22,6 +22,7 @@ MACHINES = {
     "Some board with ESP32-P4": "ESP32P4",
     "W5500-EVB-Pico with RP2040": "RP2040",
     "Raspberry Pi Pico2 with RP2350": "RP2350",
+    "Raspberry Pi Pico2 W with RP2350-RISCV": "RP2350",
 }
 
 

@@ -1,23 +1,25 @@
 """firmware/client.py by itself: how it comes back, what it remembers, what it keeps."""
 
 import contextlib
-import re
 import socket
 import threading
+import time
 
 import pytest
-from websockets.utils import accept_key
 
 from host_tests.deploy import virtual
 from host_tests.firmware.test_roles import Server
 from host_tests.support.interpreters import environment
+from host_tests.support.wire import response
 
 # The role with a clock and a die of the test's, and pauses that take no time. `script` are
 # functions called one by one at the pauses after a session; the role ends with the last.
 BEGIN = """
-import asyncio, main, socket
-main.load("client")
-from firmware import client, config, net
+import asyncio, socket
+from firmware import modules
+modules.load_role("client")
+from firmware import client, net
+from firmware.settings import defaults
 
 clock = [0]
 bounds = []
@@ -42,11 +44,11 @@ client.uptime = uptime
 client.log = log
 
 def run(url, script, read=int, **given):
-    settings = dict(config.DEFAULTS)
+    settings = defaults()
     settings["url"] = url
     settings.update(given)
     net.start(settings)
-    real = net.hold
+    real = net.sleep_with_address
     async def hold(address, seconds):
         if not bounds or not pausing():
             return await real(address, seconds)
@@ -60,7 +62,7 @@ def run(url, script, read=int, **given):
             paused[0] = len(bounds)
             return True
     paused = [0]
-    net.hold = hold
+    net.sleep_with_address = hold
     try:
         asyncio.run(client.run(settings, read))
     except Done:
@@ -85,6 +87,10 @@ def lines(interpreter):
 
 def closed_port():
     return virtual.choose_port(0)
+
+
+def test_the_role_knows_the_default_url(lines):
+    assert lines("print(client._DEFAULT_URL == defaults()['url'])") == ["True"]
 
 
 def test_the_wait_grows_up_to_a_minute(lines):
@@ -212,6 +218,37 @@ run("ws://127.0.0.1:{closed_port()}/", [lambda: later(300), lambda: later(300)])
     assert "network interface down and up" not in lines(code)
 
 
+def test_a_flood_of_messages_does_not_flood_the_log(lines):
+    def handler(connection):
+        for i in range(1000):
+            connection.send(f"flood {i}")
+        connection.recv()  # a value
+        while time.monotonic() < end:
+            connection.send("more")
+            time.sleep(0.1)
+
+    end = time.monotonic() + 3
+    with Server(handler) as server:
+        told = lines(f"run({server.url!r}, [])")
+    assert "received flood 0" in told
+    shown = [line for line in told if line.startswith("received flood")]
+    rest = [line for line in told if line.endswith(" more messages, too many to show")]
+    assert len(shown) + sum(int(line.split()[1]) for line in rest) >= 1000
+    assert len(shown) <= 150
+
+
+def test_messages_may_be_as_long_as_configured(lines):
+    def handler(connection):
+        connection.send("x" * 9000)
+        connection.send("x" * 9001)
+        connection.recv()
+
+    with Server(handler) as server:
+        told = lines(f"run({server.url!r}, [], max_size=9000)")
+    at = told.index("received " + 80 * "x" + "... (9000 characters)")
+    assert "closed here with code 1009 (message too big)" in told[at + 1]
+
+
 def test_what_was_to_be_sent_while_away_is_kept_up_to_a_bound(lines):
     received = []
 
@@ -279,14 +316,7 @@ def test_a_server_that_takes_nothing_any_more_is_left(lines):
         def serve():
             connection, _ = listening.accept()
             with connection, contextlib.suppress(OSError):
-                request = connection.recv(4096).decode()
-                key = re.search("Sec-WebSocket-Key: (.*)\r\n", request)[1]
-                connection.sendall(
-                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
-                    + accept_key(key).encode()
-                    + b"\r\n\r\n"
-                )
+                connection.sendall(response(connection.recv(4096)))
                 while not left.wait(0.1):
                     connection.sendall(b"\x81\x02hi")
 

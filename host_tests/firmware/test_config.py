@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from firmware import boards, config
+from firmware import boards, config, log
+from firmware.settings import defaults
 
 # What is in the file, and what the line for each problem holds, in order.
 MISTAKES = [
@@ -81,9 +82,17 @@ MISTAKES = [
     ('{"headers": {"Host": "a"}}', ['"headers" is (not shown)']),
     ('{"headers": {"Sec-WebSocket-Key": "a"}}', ['"headers" is (not shown)']),
     ('{"origins": "http://a"}', ['"origins" is "http://a"; allowed: a list']),
-    ('{"origins": ["a"]}', ['"origins" is ["a"]']),
+    ('{"origins": [""]}', ['"origins" is [""]']),
+    ('{"origins": ["a b"]}', ['"origins" is ["a b"]']),
+    ('{"origins": ["https://*"]}', ['"origins" is ["https://*"]']),
+    ('{"origins": ["a.*.b"]}', ['"origins" is ["a.*.b"]']),
+    ('{"origins": ["*.Example.org"]}', ['"origins" is ["*.Example.org"]']),
+    ('{"origins": ["http://a:80"]}', ['"origins" is ["http://a:80"]']),
+    ('{"origins": ["https://a:443"]}', ['"origins" is ["https://a:443"]']),
     ('{"origins": ["http://a/"]}', ['"origins" is ["http://a/"]']),
     ('{"origins": ["http://A"]}', ['"origins" is ["http://A"]']),
+    ('{"max_size": 124}', ['"max_size" is 124; allowed: a whole number from 125 to 65536']),
+    ('{"max_header": 16385}', ['"max_header" is 16385']),
     ('{"subprotocols": ["a b"]}', ['"subprotocols" is ["a b"]']),
     ('{"subprotocols": [""]}', ['"subprotocols" is [""]']),
     ('{"fingerprint": "ab:cd"}', ['"fingerprint" is "ab:cd"; allowed: 64 hexadecimal digits']),
@@ -95,13 +104,57 @@ MISTAKES = [
      ['"ca_file" and "fingerprint" are both given; one is enough']),
     # Not a file of settings at all.
     ("", ["config.json is cut off"]),
+    ('{"role": "client", "pins": {"interface": "LAN"}', ["config.json is cut off"]),
     ('{"role": "client", "url": "ws://192.1', ["config.json is cut off"]),
     ('{"role": "client",\n "port": 80', ["config.json is cut off"]),
-    ('["role"]', ["config.json is cut off, or is not {"]),
+    ('["role"]', ["config.json is not {"]),
     ("{'role': 'client'}", ["config.json is not valid JSON"]),
     ('{"role": client}', ["config.json is not valid JSON"]),
+    ('{"role": "client"}}', ["not valid JSON (there is more behind the end at line 1, column"]),
+    ('{"role": "client",}', ["config.json is not valid JSON"]),
+    ('{"role": "client" "port": 80}', ["not valid JSON (, is missing at line 1, column 19)"]),
+    ('{"port": 80, "port": 81}', ['not valid JSON (a second "port"']),
+    (2700 * "[", ["not valid JSON (nested deeper than 8 at line 1, column 9)"]),
+    ('{"hostname": "%s"}' % (60000 * "x"), ["config.json is too long: a configuration"]),
     ('{"hostname": "b\u00fcro"}', ['"hostname" is ']),
 ]  # fmt: skip
+
+# Every setting of version 0.1, with a value that it took there.
+VERSION_0_1 = {
+    "role": "client",
+    "role_pin": 27,
+    "board": "esp32-wifi",
+    "pins": {"sck": 1},  # of no meaning to this board
+    "hostname": "board-7",
+    "address": "192.168.1.20",
+    "netmask": "255.255.254.0",
+    "gateway": "192.168.1.1",
+    "dns": "9.9.9.9",
+    "url": "wss://example.org:8443/chat?room=1",
+    "port": 80,
+    "path": "/chat",
+    "sample_pin": 34,
+    "sample_interval": 0.25,
+    "max_clients": 3,
+    "slow": "close",
+    "chat": True,
+    "keepalive": 2.5,
+    "queue": 20,
+    "watchdog": 60,
+    "token": "a.b-c_d~e/f+g==",
+    "user": None,
+    "password": None,
+    "origins": ["https://example.org", "http://192.168.1.7:8000"],
+    "subprotocols": ["chat"],
+    "headers": {"X-Board": "7"},
+    "ca_file": None,
+    "fingerprint": "AB:" * 31 + "cd",
+    "ntp_host": "192.168.1.1",
+    "cert_file": "cert.der",
+    "key_file": "key.der",
+    "wifi_ssid": "Caf\u00e9",
+    "wifi_password": "correct horse",
+}
 
 # The pins of a board of one's own, what runs it, and what the one line for them holds.
 PINS = {
@@ -121,7 +174,8 @@ WRONG_PINS = [
     ({"spi": 0}, "ESP32", '"spi" in "pins" is 0; allowed on an ESP32: 1, 2'),
     ({"cs": 18}, "ESP32", '"cs" and "sck" in "pins" are both 18'),
     ({"scl": 3}, "ESP32", '"scl" in "pins" is no pin; there are: interface, analog, spi, sck'),
-    ({}, "ESP32P4", "does not know the pins of an ESP32P4; it knows: ESP32, ESP32C3"),
+    ({}, "ESP32C61", "does not know the pins of an ESP32C61; it knows: ESP32, ESP32C3"),
+    ({"interface": "WLAN"}, "ESP32H2", '"interface" in "pins" is "WLAN"; allowed on an ESP32H2'),
 ]
 
 SCRIPT = """
@@ -158,13 +212,13 @@ def test_mistakes_are_told(interpreter, tmp_path):
     (tmp_path / "cases.json").write_text(str(len(MISTAKES)))
     result = interpreter.run("-c", SCRIPT, cwd=tmp_path)
     assert result.stderr == ""
-    *told, defaults = map(json.loads, result.stdout.splitlines())
+    *told, none = map(json.loads, result.stdout.splitlines())
     for (text, expected), lines in zip(MISTAKES, told, strict=True):
         assert len(lines) == len(expected), (text, lines)
         for part, line in zip(expected, lines, strict=True):
             assert part in line, text
             assert "config.json" in line
-    assert defaults == {**config.DEFAULTS, "sample_pin": 36}
+    assert none == {**defaults(), "sample_pin": 36}
 
 
 def test_the_default_is_a_server_on_the_usual_wiring(tmp_path):
@@ -175,43 +229,8 @@ def test_the_default_is_a_server_on_the_usual_wiring(tmp_path):
 
 
 def test_what_is_given_replaces_the_defaults(load):
-    given = {
-        "role": "client",
-        "role_pin": 27,
-        "board": "esp32-wifi",
-        "pins": {"sck": 1},  # of no meaning to this board
-        "hostname": "board-7",
-        "address": "192.168.1.20",
-        "netmask": "255.255.254.0",
-        "gateway": "192.168.1.1",
-        "dns": "9.9.9.9",
-        "url": "wss://example.org:8443/chat?room=1",
-        "port": 80,
-        "path": "/chat",
-        "sample_pin": 34,
-        "sample_interval": 0.25,
-        "max_clients": 3,
-        "slow": "close",
-        "chat": True,
-        "keepalive": 2.5,
-        "queue": 20,
-        "watchdog": 60,
-        "token": "a.b-c_d~e/f+g==",
-        "user": None,
-        "password": None,
-        "origins": ["https://example.org", "http://192.168.1.7:8000"],
-        "subprotocols": ["chat"],
-        "headers": {"X-Board": "7"},
-        "ca_file": None,
-        "fingerprint": "AB:" * 31 + "cd",
-        "ntp_host": "192.168.1.1",
-        "cert_file": "cert.der",
-        "key_file": "key.der",
-        "wifi_ssid": "Caf\u00e9",
-        "wifi_password": "correct horse",
-    }
-    assert given.keys() == config.DEFAULTS.keys()
-    assert load(json.dumps(given, ensure_ascii=False)) == given
+    assert load(json.dumps(VERSION_0_1, ensure_ascii=False)) == {**defaults(), **VERSION_0_1}
+    assert [name for name in defaults() if name not in VERSION_0_1] == ["max_size", "max_header"]
 
 
 @pytest.mark.parametrize(("change", "chip", "told"), WRONG_PINS)
@@ -231,7 +250,14 @@ def test_wrong_pins_are_told(load, change, chip, told):
         ("ESP32S3", {"analog": 1, "mosi": 21, "miso": 13}),
         ("ESP32C3", {"spi": 1, "sck": 6, "mosi": 7, "miso": 5, "cs": 10, "int": 4,
                      "reset": 3, "analog": 0, "led": 8}),
+        ("ESP32C5", {"spi": 1, "sck": 6, "mosi": 7, "miso": 2, "cs": 10, "int": 4,
+                     "reset": 3, "analog": 1, "led": 27}),
+        ("ESP32H2", {"spi": 1, "sck": 4, "mosi": 5, "miso": 0, "cs": 10, "int": 11,
+                     "reset": 12, "analog": 1, "led": 8}),
+        ("ESP32P4", {"sck": 26, "mosi": 27, "miso": 28, "cs": 29, "int": 30, "reset": 31,
+                     "analog": 16, "led": 3}),
         ("RP2040", {"interface": "WIZNET5K", "spi": 0, "analog": 26}),
+        ("RP2350", {"interface": "WIZNET5K", "spi": 0, "analog": 26}),
     ],
 )  # fmt: skip
 def test_a_board_of_ones_own_needs_its_pins_and_no_more(load, chip, change):
@@ -246,16 +272,82 @@ def test_a_board_of_ones_own_on_wifi_needs_an_analog_pin_only(load):
     assert load(text, "ESP32C6")["sample_pin"] == 0
 
 
-def test_a_watchdog_that_would_bite_a_board_at_work_is_refused(load):
-    text = '{"board": "wiznet-w5500-evb-pico", "watchdog": 60}'
-    with pytest.raises(config.ConfigError, match='"watchdog" is not for an RP2040'):
-        load(text, "RP2040")
+def test_a_watchdog_that_would_bite_a_board_at_work_is_refused(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"board": "wiznet-w5500-evb-pico", "watchdog": 60}')
+    assert config.load(str(file), "RP2040", (1, 26, 0))["watchdog"] == 60
+    with pytest.raises(config.ConfigError, match='"watchdog" on an RP2040 needs '):
+        config.load(str(file), "RP2040", (1, 25, 0))
+
+
+@pytest.mark.parametrize(
+    ("board", "chip"), [("raspberry-pi-pico-w", "RP2040"), ("raspberry-pi-pico-2-w", "RP2350")]
+)
+def test_the_pins_of_a_radio_are_not_free(load, board, chip):
+    wifi = {"board": board, "wifi_ssid": "some"}
+    assert load(json.dumps(wifi), chip)["sample_pin"] == 26
+    with pytest.raises(config.ConfigError, match=r'"sample_pin" is 29, .* uses as radio'):
+        load(json.dumps({**wifi, "sample_pin": 29}), chip)
 
 
 def test_what_is_free_on_a_board_of_ones_own_follows_from_its_pins(load):
     text = json.dumps({"board": "custom", "pins": PINS, "role_pin": 15})
     with pytest.raises(config.ConfigError, match='"role_pin" is 15, the pin that board "custom"'):
         load(text)
+
+
+# What MicroPython's own parser takes and no JSON is, and what is JSON though it is odd.
+READ = [
+    ('{"a" 1}', None), ('{"a":1,}', None), ('[1 2]', None), ('{"a":01}', None), ('{"a":1.}', None),
+    ('{"a":-}', None), ('{1:2}', None), ('{"a":"\x01"}', None), (r'{"a":"\x41"}', None),
+    (r'{"a":"\ud83d"}', None), (r'{"a":"\u12"}', None), ('{"a":trueish}', None),
+    ('{"a":1}}', None), ('{"a":{"b":1}', None), ('{"a":[1}', None), ('"a', None),
+    ("nul", None), ("{}x", None),
+    ('{"a": [-1.5e3, 0, [], {}, null, true, false, "\u00e9"]}',
+     {"a": [-1500.0, 0, [], {}, None, True, False, "\u00e9"]}),
+    (r'{"\u00e9":"\ud83d\ude00\"\\\/\b\f\n\r\t"}', {"\u00e9": '\U0001f600"\\/\b\f\n\r\t'}),
+    (8 * "[" + 8 * "]", [[[[[[[[]]]]]]]]), (9 * "[" + 9 * "]", None),
+]  # fmt: skip
+
+READER = """
+import json
+from firmware.strict_json import parse
+with open("cases.json") as file:
+    cases = json.load(file)
+for text in cases:
+    try:
+        print(json.dumps(parse(text.encode())))
+    except ValueError:
+        print("refused")
+"""
+
+
+def test_json_is_read_strictly_and_alike(interpreter, tmp_path):
+    cases = json.dumps([text for text, _ in READ], ensure_ascii=False)
+    (tmp_path / "cases.json").write_text(cases, encoding="utf-8")
+    result = interpreter.run("-c", READER, cwd=tmp_path)
+    assert result.stderr == ""
+    for (text, expected), line in zip(READ, result.stdout.splitlines(), strict=True):
+        assert (None if line == "refused" else json.loads(line)) == expected, text
+
+
+def test_every_prefix_of_a_configuration_is_refused(load):
+    """Wherever writing it was cut off."""
+    text = '{ "role": "server", "pins": {"interface": "LAN"}, "origins": ["a"], "token": "S3" }'
+    for end in range(len(text)):
+        with pytest.raises(config.ConfigError, match="is cut off"):
+            load(text[:end])
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null", "*", "file://", "https://github.com/gilmaimon/TinyWebsockets", "*.example.org",
+        "https://*.example.org", "http://*.example.org:8000", "capacitor://localhost", "a-program",
+    ],
+)  # fmt: skip
+def test_every_origin_that_something_may_send_can_be_set(load, origin):
+    assert load(json.dumps({"origins": [origin]}))["origins"] == [origin]
 
 
 def test_null_stands_for_the_default_where_that_is_none(load):
@@ -276,7 +368,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         config.load(str(tmp_path), "ESP32")
 
 
-def test_cpython_tells_the_line(load):
+def test_the_line_of_a_mistake_is_told(load):
     with pytest.raises(config.ConfigError, match=r"line 3, column 2\)"):
         load('{"role": "client"\n,\n ;"port": 80}')
 
@@ -316,4 +408,4 @@ def test_no_secret_is_told(load, text):
     ],
 )
 def test_public_url_hides_what_may_be_secret(url, shown):
-    assert config.public_url(url) == shown
+    assert log.public_url(url) == shown

@@ -20,8 +20,8 @@ BOARD = TOP / "host_tests" / "board"
 
 CHOICE = """
 import machine, main
-from firmware import config
-settings = dict(config.DEFAULTS)
+from firmware.settings import defaults
+settings = defaults()
 settings["role"] = "client"
 print(main.choose_role(settings))
 settings["role_pin"] = 27
@@ -88,6 +88,17 @@ def test_a_wrong_configuration_waits_for_a_person(interpreter, tmp_path, text):
     for problem in problems:
         assert problem.startswith("config.json")
     assert last == "stopped; correct config.json, then reset the board"
+
+
+def test_a_firmware_without_a_network_waits_for_a_person(interpreter, tmp_path):
+    (tmp_path / "network.py").write_text("raise ImportError(\"no module named 'network'\")\n")
+    code = "import boot, main; main.main(); print('prompt')"
+    result = interpreter.run("-c", code, env=environment(tmp_path, BOARD), cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    start, told, prompt = messages(result.stdout)
+    assert start.startswith("starting as server, board esp32-w5500")
+    assert told.endswith("from https://micropython.org/download, then run ./deploy.sh again")
+    assert prompt == "prompt"
 
 
 @pytest.fixture

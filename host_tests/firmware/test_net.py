@@ -6,17 +6,19 @@ import pytest
 
 from firmware import boards
 from host_tests.support.interpreters import environment
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 BOARD = TOP / "host_tests" / "board"
 
 # The settings are the defaults but for what `given` says; the wait takes no time worth a name.
 BEGIN = """
 import asyncio, machine, network
-from firmware import boards, config, net
+from firmware import boards, net
+from firmware.settings import defaults
 net._CHECK_EVERY = 0.001
 def settings(board="esp32-w5500", **given):
-    values = dict(config.DEFAULTS)
+    values = defaults()
     values["board"] = board
     values.update(given)
     profile = boards.profile(values)
@@ -131,9 +133,11 @@ def other_network():
     lease("10.0.0.7")
 cable(False)
 print(net.address())
-wait(values, [other_network])
+wait(values, [int, other_network])
 """
-    expected = [*got("127.0.0.1"), "None", NO_LINK, *replugged(board), *got("10.0.0.7")]
+    # The first time down and up is to see whether it is the W5500 that died.
+    lost = ["None", DOWN_AND_UP, NO_LINK]
+    expected = [*got("127.0.0.1"), *lost, *replugged(board), *got("10.0.0.7")]
     assert lines(interpreter, code) == expected
 
 
@@ -318,11 +322,58 @@ wait(values)
 
 
 @WIRED
+def test_a_chip_that_dies_and_takes_the_link_along_is_told_at_once(interpreter, board):
+    code = f"""
+values = settings("{board}")
+wait(values)
+cable(False)
+lease("0.0.0.0")
+machine.w5500 = False
+wait(values, [int, done])
+"""
+    told = lines(interpreter, code)
+    at = told.index(DOWN_AND_UP)
+    assert NO_LINK not in told
+    assert told[at + 1].startswith("no network: the W5500 does not answer (")
+
+
+@WIRED
+def test_the_address_is_told_again_after_the_cable_was_out(interpreter, board):
+    code = f"""
+values = settings("{board}")
+wait(values)
+cable(False)
+wait(values, [int, lambda: cable(True)])
+"""
+    told = lines(interpreter, code)
+    assert told[:2] == got("127.0.0.1")
+    assert told[-2:] == got("127.0.0.1")
+
+
+@WIRED
 def test_a_chip_that_never_answered_is_asked_again_after_a_reset(interpreter, board):
     code = f"machine.w5500 = False\nwait(settings('{board}'))"
     assert steps(interpreter, code)[-2:] == [
         "no address for 120 s: resetting the board",
         "reset None",
+    ]
+
+
+def test_a_port_has_connections_for_so_many_clients(interpreter):
+    code = """
+class Port:
+    pass
+net.sys = Port()
+for net.sys.platform in ("esp32", "rp2", "linux"):
+    print([net.most_clients(wanted) for wanted in (None, 1, 4, 6, 7)])
+"""
+    assert lines(interpreter, code) == [
+        '"max_clients" is 7; this board has connections for 6',
+        "[6, 1, 4, 6, 6]",
+        '"max_clients" is 6; this board has connections for 4',
+        '"max_clients" is 7; this board has connections for 4',
+        "[4, 1, 4, 4, 4]",
+        "[8, 1, 4, 6, 7]",
     ]
 
 
@@ -333,14 +384,14 @@ class Watchdog:
     def feed(self):
         self.fed += 1
 net.watchdog = Watchdog()
-net._HOLD_EVERY = 0.01
+net._LOOK_EVERY = 0.01
 async def main():
     values = settings()
     held = await net.wait_for_address(values)
     before = net.watchdog.fed
-    print(await net.hold(held, 0.05), net.watchdog.fed - before > 4)
+    print(await net.sleep_with_address(held, 0.05), net.watchdog.fed - before > 4)
     lease("10.0.0.7")
-    print(await net.hold(held, 3600), await net.hold("10.0.0.7", 0))
+    print(await net.sleep_with_address(held, 3600), await net.sleep_with_address("10.0.0.7", 0))
 asyncio.run(main())
 """
     assert lines(interpreter, code)[1:] == ["True True", "False True"]
@@ -428,6 +479,6 @@ def test_boot_returns_at_once_whatever_the_cable_does(tmp_path, fault):
     script.write_text(f"import machine, network\n{fault}\n" + (TOP / "boot.py").read_text())
     # It ends by itself: nothing in it waits.
     result = subprocess.run(
-        [BIN / "micropython32", script], cwd=tmp_path, env=environment(BOARD), timeout=30
+        [tool("micropython32"), script], cwd=tmp_path, env=environment(BOARD), timeout=30
     )
     assert result.returncode == 0

@@ -8,7 +8,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from host_tests.deploy import virtual
 from host_tests.support.interpreters import INTERPRETERS, PATIENCE
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 # Nothing that would look for its maker's servers.
 QUIET = [
@@ -70,7 +71,7 @@ def board(start, tmp_path):
 def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=BIN / "chromium", args=QUIET, chromium_sandbox=False
+            executable_path=tool("chromium"), args=QUIET, chromium_sandbox=False
         )
         yield browser
         browser.close()
@@ -330,6 +331,28 @@ def test_a_user_and_password_are_enough_for_everything(board, visit):
     connected(visit(running, http_credentials=login))
     running.process.wait_for("client 1: connected")
     assert "hunter" not in running.process.output
+
+
+def test_a_browser_that_sends_no_credentials_with_a_websocket_has_a_ticket(board, visit):
+    """Safari does so; Chromium sends both."""
+    running = board(user="me", password="x y")
+    credentials = {"username": "me", "password": "x y"}
+    asked = []
+    page = visit(running, http_credentials=credentials)
+    page.on("websocket", lambda ws: asked.append(ws.url))
+    page.reload()
+    connected(page)
+    assert re.search(r"\?ticket=[0-9a-f]{32}$", asked[-1])
+
+
+def test_it_cannot_be_held_in_a_frame(board, chromium):
+    running = board()
+    context = chromium.new_context()
+    page = context.new_page()
+    with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+        page.set_content(f'<iframe src="{running.url}"></iframe>')
+    assert "<canvas" not in page.frames[1].content()
+    context.close()
 
 
 def test_a_page_from_elsewhere_gets_no_connection(board, visit):

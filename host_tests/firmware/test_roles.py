@@ -16,18 +16,14 @@ from host_tests.support.interpreters import environment
 from host_tests.support.interrupt import interrupt
 from host_tests.support.paths import TOP
 
-# On MicroPython, 32 bit, with a board's heap; and as where there is none.
-BOARDS = {
-    "micropython": [TOP / "deploy.sh", "--virtual"],
-    "cpython": ["python3", "-m", virtual.__name__],
-}
-
 # The server role by itself; what happens to its board follows from what it says.
 SERVER = """
-import asyncio, main, network
-main.load("server")
-from firmware import config, net, server
-settings = dict(config.DEFAULTS)
+import asyncio, network
+from firmware import modules
+modules.load_role("server")
+from firmware import net, server
+from firmware.settings import defaults
+settings = defaults()
 settings["port"] = {port}
 settings["sample_interval"] = 0.05
 async def run():
@@ -46,12 +42,20 @@ asyncio.run(run())
 """
 
 
-@pytest.fixture(params=BOARDS.values(), ids=BOARDS.keys())
+@pytest.fixture(params=["micropython", "cpython"])
 def board(request, start):
-    """`board(option...)` starts virtual boards, all of them or one."""
+    """`board(option...)` starts virtual boards, all of them or one.
+
+    On MicroPython, 32 bit, with a board's heap; and as where there is none.
+    """
+    command = ["python3", "-m", virtual.__name__]
+    if request.param == "micropython":
+        for tool in ("mpremote", "micropython32"):
+            request.getfixturevalue(tool)
+        command = [TOP / "deploy.sh", "--virtual"]
 
     def start_board(*options):
-        return start([*request.param, *options])
+        return start([*command, *options])
 
     return start_board
 
@@ -178,11 +182,13 @@ def test_the_server_role_moves_with_its_address(interpreter):
 def run_until_it_leaves(interpreter, change):
     """Run the server role with a change of the test's; its last line says what it left with."""
     code = """
-import asyncio, main
-main.load("server")
-from firmware import config, net, server
+import asyncio
+from firmware import modules
+modules.load_role("server")
+from firmware import net, server
+from firmware.settings import defaults
 %s
-settings = dict(config.DEFAULTS)
+settings = defaults()
 settings["port"] = %d
 settings["sample_interval"] = 0.05
 try:
@@ -218,12 +224,12 @@ async def serve(*args, on_refused, **options):
     asyncio.create_task(refuse(on_refused))
     return await real(*args, on_refused=on_refused, **options)
 rounds = 0
-hold = net.hold
+hold = net.sleep_with_address
 async def counted(*args):
     global rounds
     rounds += 1
     return await hold(*args)
-net.hold = counted
+net.sleep_with_address = counted
 async def refuse(on_refused):
     global seconds
     short = MemoryError()

@@ -224,7 +224,8 @@ def test_a_file_that_cannot_be_used_is_told(board, settings, told):
 # A board that has just been switched on; its clock and ntptime are not to be had on a computer.
 CLOCK = """
 import sys
-from firmware import config, tls
+from firmware import certificates
+from firmware.settings import defaults
 
 class Time:
     now = (2000, 1, 1)
@@ -236,16 +237,16 @@ class Ntp:
     def settime(self):
         if self.problem:
             raise self.problem
-        tls.time.now = (2026, 11, 22)
+        certificates.time.now = (2026, 11, 22)
 
-tls.time = Time()
+certificates.time = Time()
 ntp = Ntp()
 if {frozen}:
     sys.modules["ntptime"] = ntp
-settings = dict(config.DEFAULTS)
+settings = defaults()
 settings.update(url="wss://board/", ntp_host="time.example")
 settings.update({settings})
-verifier = tls.Verifier(settings)
+verifier = certificates.Verifier(settings)
 for _ in range(2):
     try:
         verifier.set_clock()

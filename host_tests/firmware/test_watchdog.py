@@ -102,6 +102,44 @@ print("prompt")
     assert told[-3:] == ["started 86400000", "stopped by Ctrl-C", "prompt"]
 
 
+# A chip whose own watchdog counts to 8.3 s, with a watchdog and a timer of the test's.
+SHORT = """
+import machine
+machine.chip = {chip!r}
+class Fed:
+    count = 0
+    def __init__(self, timeout):
+        print("timeout", timeout)
+    def feed(self):
+        Fed.count += 1
+machine.WDT = Fed
+from firmware import watchdog
+class Rp2:
+    platform = "rp2"
+watchdog.sys = Rp2()
+dog = watchdog.start(60)
+timer = machine.Timer.running
+print(timer.period, timer.hard)
+for _ in range(29):
+    timer.tick()
+dog.feed()
+for _ in range(100):
+    timer.tick()
+print(Fed.count)
+dog.let_sleep()
+print(machine.Timer.running, machine.mem32)
+"""
+
+
+@pytest.mark.parametrize(("chip", "register"), [("RP2040", 0x40058000), ("RP2350", 0x400D8000)])
+def test_a_timer_feeds_a_short_one_while_there_is_progress(interpreter, chip, register):
+    result = interpreter.run("-c", SHORT.format(chip=chip), env=environment(BOARD))
+    # 58 s, then 60 s more, each 2 s once; at the prompt it does not count.
+    clear = 0x3000  # by the chips' data sheets: writing there clears bits
+    expected = ["timeout 8000", "2000 True", "59", "None " + str({register + clear: 1 << 30})]
+    assert (result.stdout.splitlines(), result.stderr) == (expected, "")
+
+
 def test_a_crash_is_not_bitten_while_it_pauses(running):
     code = """
 def sampler(pin):
@@ -111,6 +149,8 @@ from firmware import crash
 class Watchdog:
     def __init__(self, timeout):
         print("started", timeout)
+    def feed(self):
+        pass
 machine.WDT = Watchdog
 main.main()
 """

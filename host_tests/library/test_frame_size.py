@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 # py/objfun.c: a larger frame is taken from the heap and given back at the end of the call. The
 # allocator then looks from there on for what a message needs, over all that is in use.
@@ -25,7 +26,7 @@ FRAME = re.compile(r"code block '(\w+)' .*?\(N_STATE (\d+)\)\s*\(N_EXC_STACK (\d
 def test_what_a_message_takes_has_no_frame_on_the_heap(module, functions):
     # What it prints of each function that it compiles; then the imports fail, out of the package.
     printed = subprocess.run(
-        [BIN / "micropython32", "-v", "-v", "-v", TOP / "lib" / "microws" / f"{module}.py"],
+        [tool("micropython32"), "-v", "-v", "-v", TOP / "lib" / "microws" / f"{module}.py"],
         capture_output=True,
         text=True,
     ).stdout

@@ -8,8 +8,6 @@ from microws.errors import HandshakeError
 from microws.handshake import accept_key
 from microws.server_handshake import ServerHandshake
 from microws.url import parse_url
-from websockets.client import ClientProtocol
-from websockets.uri import parse_uri
 
 from host_tests.library.front import Front
 from host_tests.support.wire import PING, PONG, TEXT, frame
@@ -170,6 +168,9 @@ def test_client_names_host_and_path(openings, monkeypatch, url, host, path):
 
 @pytest.mark.parametrize("user", ["me:secret", "me:", "a:c:d", "%C3%A9:%40/%25", "a@b:c@d"])
 def test_client_sends_the_credentials_of_a_url_as_websockets_does(openings, user):
+    from websockets.client import ClientProtocol
+    from websockets.uri import parse_uri
+
     url = f"ws://{user.replace('/', '%2F')}@host:8080/path"
     theirs = ClientProtocol(parse_uri(url)).connect().headers
     _, fields, _ = fields_of(openings.client(url).wire.sent)

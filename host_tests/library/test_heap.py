@@ -1,11 +1,10 @@
 """No heap per message, counted on MicroPython while no garbage is collected."""
 
 from host_tests.support.interpreters import Interpreter
-from host_tests.support.paths import BIN
 from host_tests.support.ports import free_port
 
 # Room for what the messages themselves take.
-ROOMY = Interpreter("micropython32", BIN / "micropython32", "-X", "heapsize=1m")
+ROOMY = Interpreter("micropython32", "-X", "heapsize=1m")
 
 PROGRAM = """
 import gc, socket

@@ -8,13 +8,22 @@ from host_tests.support.ports import free_port
 from host_tests.support.process import Process
 
 
+def interpreter_of(endpoint):
+    name, front = endpoint
+    if front == "websockets":
+        import websockets  # noqa: F401  (to ask for it)
+    return INTERPRETERS[name]
+
+
 @pytest.fixture(scope="module")
 def server(request):
     """The interpreter, the front and the port of a server that runs."""
     name, front = request.param
     port = free_port()
     process = Process(
-        INTERPRETERS[name].command(PROGRAMS / "server.py", front, port, BUFFER_SIZE[name])
+        interpreter_of(request.param).command(
+            PROGRAMS / "server.py", front, port, BUFFER_SIZE[name]
+        )
     )
     try:
         process.wait_for("listening")
@@ -32,7 +41,7 @@ def server(request):
 def test_pair(server, client):
     server_name, server_front, port = server
     name, front = client
-    result = INTERPRETERS[name].run(
+    result = interpreter_of(client).run(
         PROGRAMS / "client.py",
         front,
         f"ws://127.0.0.1:{port}",
@@ -49,7 +58,7 @@ def test_mistakes_of_the_program_are_told_and_harmless(start, party):
     port = free_port()
     echo, foreign = THEIRS
     start(
-        INTERPRETERS[echo].command(PROGRAMS / "server.py", foreign, port, BUFFER_SIZE[echo])
+        interpreter_of(THEIRS).command(PROGRAMS / "server.py", foreign, port, BUFFER_SIZE[echo])
     ).wait_for("listening")
     result = INTERPRETERS[name].run(PROGRAMS / "mistakes.py", front, f"ws://127.0.0.1:{port}/echo")
     assert result.stdout.splitlines()[-1:] == ["0 failed"], result.stdout + result.stderr

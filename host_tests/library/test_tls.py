@@ -7,13 +7,12 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from host_tests.library.endpoints import BUFFER_SIZE, OURS, PROGRAMS, THEIRS
 from host_tests.support.interpreters import INTERPRETERS, Interpreter
-from host_tests.support.paths import BIN
 from host_tests.support.ports import free_port
 
 # TLS takes its buffers, 16 KiB each way, and a certificate's chain from the same heap here.
 PLAYERS = {
     **INTERPRETERS,
-    "micropython32": Interpreter("micropython32", BIN / "micropython32", "-X", "heapsize=256k"),
+    "micropython32": Interpreter("micropython32", "-X", "heapsize=256k"),
 }
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from host_tests.library.endpoints import OURS, PROGRAMS
 from host_tests.support.interpreters import INTERPRETERS, PATIENCE
-from host_tests.support.paths import BIN
 from host_tests.support.ports import free_port
+from host_tests.support.tools import tool
 
 
 def accepts(port):
@@ -26,7 +26,7 @@ def test_lines_are_echoed(start, client):
     name, front = client
     port = free_port()
     server = start(
-        [BIN / "websocketd", "--address=127.0.0.1", f"--port={port}", PROGRAMS / "echo_lines.sh"]
+        [tool("websocketd"), "--address=127.0.0.1", f"--port={port}", PROGRAMS / "echo_lines.sh"]
     )
     server.wait_for("Starting WebSocket server")
     accepts(port)

@@ -4,25 +4,27 @@ import os
 import subprocess
 import sys
 
-from host_tests.support.paths import BIN, TOP
+from host_tests.support.paths import TOP
+from host_tests.support.tools import tool
 
 # Long enough for a busy machine: a test that meets it has failed, none waits for it.
 PATIENCE = 30.0
 
 
 class Interpreter:
-    """One Python that runs the library: its ``name`` and how it is started."""
+    """One Python that runs the library: its ``name``, which is that of a tool but for CPython."""
 
-    def __init__(self, name, *command):
+    def __init__(self, name, *options):
         self.name = name
-        self._command = [str(part) for part in command]
+        self._options = options
 
     def __repr__(self):
         return self.name
 
     def command(self, script, *args):
         """The argument list that runs ``script`` (a path, or ``"-c"`` with code after it)."""
-        return [*self._command, *(str(part) for part in (script, *args))]
+        program = sys.executable if self.name == "cpython" else tool(self.name)
+        return [str(part) for part in (program, *self._options, script, *args)]
 
     def run(self, script, *args, env=None, cwd=None, timeout=PATIENCE):
         """Run ``script`` to its end; returns ``subprocess.CompletedProcess``, its output as str.
@@ -42,9 +44,9 @@ class Interpreter:
 
 
 INTERPRETERS = {
-    "cpython": Interpreter("cpython", sys.executable),
-    "micropython64": Interpreter("micropython64", BIN / "micropython64"),
-    "micropython32": Interpreter("micropython32", BIN / "micropython32", "-X", "heapsize=128k"),
+    "cpython": Interpreter("cpython"),
+    "micropython64": Interpreter("micropython64"),
+    "micropython32": Interpreter("micropython32", "-X", "heapsize=128k"),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from host_tests.support.interpreters import INTERPRETERS
 from host_tests.support.interrupt import interrupt
 from host_tests.support.paths import BIN, TOP
+from host_tests.support.tools import tool
 
 MICROPYTHONS = ["micropython64", "micropython32"]
 
@@ -89,14 +90,14 @@ def test_library_firmware_and_asyncio_can_be_imported(interpreter):
 
 def test_websocketd_answers():
     result = subprocess.run(
-        [BIN / "websocketd", "--version"], capture_output=True, text=True, timeout=30
+        [tool("websocketd"), "--version"], capture_output=True, text=True, timeout=30
     )
     assert result.stdout.startswith("websocketd ")
 
 
 @pytest.mark.parametrize("name", MICROPYTHONS)
 def test_launcher_starts_by_any_path(name, tmp_path):
-    for path, cwd in ((BIN / name, tmp_path), (f"./{name}", BIN)):
+    for path, cwd in ((tool(name), tmp_path), (f"./{name}", BIN)):
         result = subprocess.run(
             [path, "-c", "print(6 * 7)"], cwd=cwd, capture_output=True, text=True, timeout=30
         )

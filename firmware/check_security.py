@@ -1,18 +1,23 @@
-"""What check.py does, for the settings of trust; few boards have any, so few load this."""
+"""What check.py does, for the settings of access and encryption; few boards load this.
 
-from microws.handshake import is_token, is_visible
-from microws.url import parse_url
+It imports nothing of the library: at the start that would cut a small heap into pieces.
+"""
 
 _HEX = b"0123456789abcdefABCDEF"
 _TOKEN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/"
+
+_SEPARATORS = b'()<>@,;:\\"/[]?={}'  # not in a name of HTTP (RFC 9110 §5.6.2)
 
 # What the handshake says itself.
 _TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
 
 
-def misfits(settings: dict) -> list:
+def conflicts(settings: dict) -> list:
     """A line for each of these settings that is missing beside others, or contradicts them."""
-    secure, _, _, _, in_url = parse_url(settings["url"])
+    # What parse_url() makes of it takes a good part of the library along.
+    url = settings["url"]
+    secure = url[:6].lower() == "wss://"
+    in_url = "@" in url.split("/")[2]
     problems = []
     for one, other in (("user", "password"), ("cert_file", "key_file")):
         for given, missing in ((one, other), (other, one)):
@@ -35,6 +40,20 @@ def misfits(settings: dict) -> list:
     return problems
 
 
+def _is_visible(text):
+    return not [letter for letter in text.encode() if not 0x20 < letter < 0x7F]
+
+
+def _is_name(value):
+    """Whether it is a token of HTTP, as the names of header fields and subprotocols are."""
+    return (
+        isinstance(value, str)
+        and value != ""
+        and _is_visible(value)
+        and not [letter for letter in value.encode() if letter in _SEPARATORS]
+    )
+
+
 def _is_text(value):
     return isinstance(value, str) and 0 < len(value) <= 128 and not _controls(value)
 
@@ -48,8 +67,8 @@ def _is_token(value):
     return 0 < len(body) <= 512 and not [letter for letter in body if letter not in _TOKEN]
 
 
-def _is_file(value):
-    return _is_text(value) and is_visible(value)
+def _is_file(value, example=""):
+    return _is_text(value) and _is_visible(value)
 
 
 def _is_fingerprint(value):
@@ -59,7 +78,7 @@ def _is_fingerprint(value):
 
 def _is_header(name, value):
     return (
-        is_token(name)
+        _is_name(name)
         and name.lower() not in _TAKEN
         and not name.lower().startswith("sec-websocket-")
         and isinstance(value, str)
@@ -68,25 +87,39 @@ def _is_header(name, value):
 
 
 def _is_origin(value):
-    if not isinstance(value, str) or not is_visible(value) or value != value.lower():
-        return False  # browsers write it in small letters
+    """Whether something may send this as its origin, or it stands for some that may."""
+    if not isinstance(value, str) or not value or not _is_visible(value):
+        return False
+    if "*" in value:
+        scheme, _, name = value.partition("*.")
+        whole = value == "*" or scheme == "" or scheme.endswith("://")
+        return (
+            whole and (value == "*" or name != "") and "*" not in name and value == value.lower()
+        )
     scheme, _, host = value.partition("://")
-    return scheme in ("http", "https") and host != "" and "/" not in host
+    if scheme.lower() not in ("http", "https"):
+        return True
+    # So browsers write it: in small letters, with no port that goes without saying, no slash.
+    port = ":80" if scheme.lower() == "http" else ":443"
+    return (
+        host != "" and not host.endswith(("/", port)) and ("/" in host or value == value.lower())
+    )
 
 
 def _list_of(test):
     return lambda value: isinstance(value, list) and not [one for one in value if not test(one)]
 
 
-CHECKS = {
+# As in check.py.
+KINDS = {
     "token": (_is_token, "1 to 512 letters, digits and - . _ ~ + /, and = at the end"),
     "user": (lambda value: _is_text(value) and ":" not in value, "a text without colon"),
     "password": (_is_text, "a text of at most 128 characters"),
-    "origins": (_list_of(_is_origin), 'a list of pages\' origins, like ["http://example.org"]'),
-    "subprotocols": (
-        _list_of(lambda value: isinstance(value, str) and is_token(value)),
-        'a list of names, like ["chat"]',
+    "origins": (
+        _list_of(_is_origin),
+        'a list of pages\' origins, like ["https://example.org", "*.example.org", "null", "*"]',
     ),
+    "subprotocols": (_list_of(_is_name), 'a list of names, like ["chat"]'),
     "headers": (
         lambda value: (
             isinstance(value, dict)
@@ -94,9 +127,7 @@ CHECKS = {
         ),
         '{ "name": "value", ... }, none of them of the handshake itself',
     ),
-    "ca_file": (_is_file, 'the name of a file on the board, like "ca.pem"'),
+    "file": (_is_file, 'the name of a file on the board, like "%s"'),
     "fingerprint": (_is_fingerprint, "64 hexadecimal digits, with colons or without"),
-    "ntp_host": (_is_file, 'a host name, like "pool.ntp.org"'),
-    "cert_file": (_is_file, 'the name of a file on the board, like "cert.pem"'),
-    "key_file": (_is_file, 'the name of a file on the board, like "key.pem"'),
+    "host": (_is_file, 'a host name, like "pool.ntp.org"'),
 }

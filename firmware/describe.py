@@ -36,7 +36,7 @@ _FAILURES = {
 }
 
 
-def show(message: "str | bytes") -> str:
+def describe_message(message: "str | bytes") -> str:
     """A message in one short line that no terminal can trip over."""
     if not message:
         return "an empty message"
@@ -51,7 +51,7 @@ def show(message: "str | bytes") -> str:
     return "%d bytes: %s" % (len(message), shown)
 
 
-def why(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Why a connection failed or ended."""
     try:
         return _why(error)
@@ -61,8 +61,8 @@ def why(error: Exception) -> str:
 
 def _why(error):
     if isinstance(error, ConnectionClosed):
-        text = _code(error.code)
-        return "closed with code %s%s" % (text, ": " + show(error.reason) if error.reason else "")
+        reason = ": " + describe_message(error.reason) if error.reason else ""
+        return "closed with code %s%s" % (_code(error.code), reason)
     if isinstance(error, ProtocolError):
         return "closed here with code %s: %s" % (_code(error.code), printable(error.reason))
     if isinstance(error, HandshakeError):

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import json
 import socket
 
 import pytest
@@ -9,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import basic_auth
 
-from firmware import config, trust
+from firmware import access, credentials, settings
 from host_tests.deploy import virtual
 from host_tests.firmware.test_roles import Server
 from host_tests.support.interpreters import INTERPRETERS
@@ -81,6 +82,91 @@ def test_pages_of_others_are_kept_out(board):
         assert refused(place, source="127.0.0.20", name=name, origin=origin) == status
     # What is asked by script is asked with an origin, too.
     assert ask(place, source="127.0.0.21", Origin="http://evil.example")[0] == 403
+
+
+def test_what_arduino_libraries_send_where_nobody_set_an_origin_comes_in(board):
+    _, place = board(sample_interval=0.05)
+    for origin in ("file://", "https://github.com/gilmaimon/TinyWebsockets"):
+        assert refused(place, origin=origin) is None
+
+
+def test_origins_are_texts_or_patterns_or_all(board):
+    process, place = board(origins=["null", "*.a.example", "https://*.b.example", "my-program"])
+    for i, (origin, status) in enumerate((
+        ("null", None),
+        ("my-program", None),
+        ("http://x.a.example", None),
+        ("https://y.x.a.example", None),
+        ("https://x.b.example", None),
+        ("http://x.b.example", 403),
+        ("https://a.example", 403),
+        ("https://xa.example", 403),
+        ("https://x.a.example.org", 403),
+        ("https://b.example", 403),
+        ("file:///home", 403),
+    )):  # fmt: skip
+        assert refused(place, origin=origin, source=f"127.0.0.{10 + i}") == status, origin
+    assert "anywhere" not in process.output
+
+
+def test_all_origins_are_said_to_be_so_at_the_start(board):
+    process, place = board(origins=["*"], sample_interval=0.05)
+    assert '"origins" has "*": a page from anywhere may connect' in process.output
+    assert refused(place, origin="https://evil.example") is None
+    assert ask(place, "/metrics", Host="evil.example")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/other"])
+def test_no_path_answers_under_a_name_that_anybody_may_let_point_here(board, path):
+    process, place = board(origins=["http://board.example"])
+    port = place.partition(":")[2]
+    status, headers = ask(place, path, Host=f"evil.example:{port}")
+    assert (status, headers["X-Content-Type-Options"]) == (403, "nosniff")
+    process.wait_for(f'refused, "origins" has no http://evil.example:{port} (HTTP 403)')
+    good = 404 if path == "/other" else 200
+    for i, name in enumerate((place, "board", "board.local", "BOARD.local:80", "board.example")):
+        assert ask(place, path, f"127.0.0.{10 + i}", Host=name)[0] == good, name
+
+
+def test_the_page_and_the_counters_say_what_a_browser_may_do_with_them(board):
+    _, place = board()
+    _, headers = ask(place)
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert ask(place, "/metrics")[1]["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_subprotocol_that_nobody_set_is_hinted_at(board):
+    process, place = board(subprotocols=["a"], sample_interval=0.05)
+    with connect(f"ws://{place}/", subprotocols=["a", "c"]) as client:
+        client.recv()
+    assert "subprotocols" not in process.output
+    with connect(f"ws://{place}/", subprotocols=["b-c", "d"]) as client:
+        client.recv()
+    line = process.wait_for('see "subprotocols"')
+    assert "asks for the subprotocol b-c, d; a browser leaves at once" in line
+
+
+def test_the_page_has_a_ticket_for_a_websocket_without_credentials(board):
+    """Safari sends none."""
+    _, place = board(**BASIC, sample_interval=0.05)
+    link = http.client.HTTPConnection(place, timeout=30)
+    link.request("GET", "/metrics?ticket", headers={"Authorization": basic(**BASIC)})
+    ticket = json.loads(link.getresponse().read())["ticket"]
+    assert len(ticket) == 32
+    assert ask(place, "/metrics?ticket=" + ticket)[0] == 401  # it is for a WebSocket, and gone
+    assert refused(place, "/?ticket=" + ticket) == 401
+    link = http.client.HTTPConnection(place, timeout=30)
+    link.request("GET", "/metrics?a=b&ticket", headers={"Authorization": basic(**BASIC)})
+    ticket = json.loads(link.getresponse().read())["ticket"]
+    assert refused(place, "/?name=x&ticket=" + ticket) is None
+    assert refused(place, "/?ticket=" + ticket) == 401
+    # Who asks for the counters alone takes nobody's ticket.
+    link = http.client.HTTPConnection(place, timeout=30)
+    link.request("GET", "/metrics", headers={"Authorization": basic(**BASIC)})
+    assert "ticket" not in json.loads(link.getresponse().read())
 
 
 def test_a_foreign_page_is_slowed_down_and_its_reader_is_not(board):
@@ -193,16 +279,20 @@ def test_the_client_role_takes_credentials_from_its_url(start, tmp_path):
 
 
 class Request:
-    def __init__(self, address, authorization):
+    def __init__(self, address, authorization, path="/"):
         self.remote_address = address + ":1"
-        self.path = "/"
-        self.headers = {"host": "board", "authorization": "Bearer " + authorization}
+        self.path = path
+        self.headers = {
+            "upgrade": "websocket",
+            "host": "board",
+            "authorization": "Bearer " + authorization,
+        }
 
 
 @pytest.fixture
 def asked(monkeypatch):
     """`asked(address, token)` is the status and the pause; `asked.now` is the clock, in ms."""
-    guard = trust.Guard({**config.DEFAULTS, "token": "right"}, lambda address, reason: None)
+    guard = access.Guard({**settings.defaults(), "token": "right"}, lambda address, reason: None)
 
     def ask_guard(address, token):
         answer = guard.check(Request(address, token))
@@ -212,7 +302,8 @@ def asked(monkeypatch):
 
     ask_guard.now = 0
     ask_guard.guard = guard
-    monkeypatch.setattr(trust, "ticks_ms", lambda: ask_guard.now)
+    for module in (access, credentials):
+        monkeypatch.setattr(module, "ticks_ms", lambda: ask_guard.now)
     return ask_guard
 
 
@@ -234,8 +325,49 @@ def test_pauses_grow_up_to_a_minute_and_end(asked):
         asked.now += 65000
 
 
+def test_guesses_from_many_addresses_are_slowed_down_together(asked):
+    assert asked("friend", "right") == (200, 0)
+    looked = 0
+    for i in range(10000):  # in 10 s
+        asked.now += 1
+        looked += asked(str(i % 100), "wrong")[0] == 401
+    assert 16 + 10 * 2 - 2 <= looked <= 16 + 10 * 2
+    # Who was let in before is not held up by that, and at another address one waits.
+    assert asked("friend", "right") == (200, 0)
+    assert asked("stranger", "right") == (429, 1)
+    asked.now += 500
+    assert asked("stranger", "right") == (200, 0)
+    # Its own mistakes are its own, though.
+    assert asked("friend", "wrong") == (401, 0)
+    assert asked("friend", "right") == (429, 1)
+
+
+def test_a_ticket_does_not_hold_for_long(monkeypatch, asked):
+    guard = access.Guard({**settings.defaults(), "user": "me", "password": "x"}, lambda *_: None)
+
+    def comes_in(ticket):
+        request = Request("a", "", "/?ticket=" + ticket)
+        del request.headers["authorization"]
+        return guard.check(request) is None
+
+    late, soon = guard.new_ticket(), guard.new_ticket()
+    asked.now += 29999
+    assert comes_in(soon)
+    assert not comes_in(soon)
+    asked.now += 1
+    assert not comes_in(late)
+    first = guard.new_ticket()
+    for _ in range(4):
+        guard.new_ticket()
+    assert len(guard._credentials._tickets) == 4
+    assert not comes_in(first)
+    assert not comes_in("")
+
+
 def test_the_table_of_offenders_is_bounded(asked):
     for i in range(1000):
+        asked.now += 500
+        asked.guard._offenders = [(name, asked.now, 1) for name, _, _ in asked.guard._offenders]
         assert asked(str(i), "wrong") == (401, 0)
     assert len(asked.guard._offenders) == 16
     assert asked("999", "right") == (429, 1)
@@ -245,8 +377,8 @@ def test_the_table_of_offenders_is_bounded(asked):
 
 @pytest.mark.parametrize("given", ["", "a", "secre", "secret!", "Secret", "secretsecret", "\0"])
 def test_only_the_same_is_the_same(given):
-    assert not trust.same(given.encode(), b"secret")
-    assert trust.same(b"secret", b"secret")
+    assert not credentials.same(given.encode(), b"secret")
+    assert credentials.same(b"secret", b"secret")
 
 
 def test_comparing_looks_at_every_byte():
@@ -257,5 +389,5 @@ def test_comparing_looks_at_every_byte():
             looked.append(i)
             return bytes.__getitem__(self, i)
 
-    trust.same(Given(b"xxxxxx"), b"secret")
+    credentials.same(Given(b"xxxxxx"), b"secret")
     assert looked == [0, 1, 2, 3, 4, 5]

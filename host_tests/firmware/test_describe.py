@@ -1,11 +1,11 @@
-"""firmware/peer.py: messages and ends of connections in words."""
+"""firmware/describe.py: messages and ends of connections in words."""
 
 import errno
 
 import pytest
 from microws import ConnectionClosed, HandshakeError, ProtocolError, Timeout
 
-from firmware.peer import show, why
+from firmware.describe import describe_error, describe_message
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from firmware.peer import show, why
     ],
 )
 def test_a_message_is_one_short_line(message, shown):
-    assert show(message) == shown
+    assert describe_message(message) == shown
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_a_message_is_one_short_line(message, shown):
     ],
 )
 def test_why_a_connection_ended(error, words):
-    assert why(error) == words
+    assert describe_error(error) == words

@@ -1,14 +1,13 @@
-"""Whom the server lets in: pages of its own, and whoever knows the token or the password.
+"""Which requests the server lets in: those of pages of its own, or that know what it asks for.
 
 Who is wrong waits longer each time. Meanwhile the answer is 429, not a delay: that would hold a
 place that others need.
 """
 
 from microws._compat import ticks_diff, ticks_ms
-from microws.url import unquote
 
 from firmware import config
-from firmware.log import printable
+from firmware.log import log, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE = 64  # seconds
 _MOST_OFFENDERS = 16  # the one that was wrong longest ago makes room
 
-_CHALLENGES = {
-    "Bearer": 'Bearer realm="microws"',
-    "Basic": 'Basic realm="microws", charset="UTF-8"',
-}
+# What the Arduino libraries WebSockets and ArduinoWebsockets send where nobody sets an origin. No
+# page in the web can have these: they are let in as programs are, most of which send none.
+_PROGRAMS = ("file://", "https://github.com/gilmaimon/TinyWebsockets")
 
 
 class Guard:
@@ -30,15 +28,23 @@ class Guard:
     def __init__(self, settings: dict, tell: "Callable[[str, str], None]") -> None:
         self._tell = tell
         self._origins = settings["origins"] or ()
-        self._scheme, _, secret = (config.authorization(settings) or "").partition(" ")
-        self._secret = secret.encode()
+        self._own_scheme = "https://" if settings["cert_file"] else "http://"
         self._offenders: list = []  # (who, since when in ticks, pause in seconds)
+        self._credentials: Any = None
+        wanted = config.authorization(settings)
+        if wanted:
+            from firmware.credentials import Credentials
+
+            self._credentials = Credentials(wanted)
+        if "*" in self._origins:
+            log('"origins" has "*": a page from anywhere may connect, in any browser that can')
 
     def check(self, request: "Any") -> "tuple | None":
         """None, or the HTTP response for a request that is not let in."""
         address = request.remote_address.rpartition(":")[0]
-        origin = request.headers.get("origin")
-        if origin and not (origin in self._origins or _is_own(origin, request.headers["host"])):
+        origin = self._foreign_origin(request)
+        credentials = self._credentials
+        if origin:
             # A name of its own, or such a page would shut out its reader's right requests too.
             address += " by a foreign page"
             pause = self._pause_of(address)
@@ -46,39 +52,53 @@ class Guard:
                 self._punish(address)
                 reason = '"origins" has no ' + printable(origin)
                 return self._refuse(request, 403, reason)
-        elif self._secret:
-            challenge = ("WWW-Authenticate", _CHALLENGES[self._scheme])
-            given = self._given(request)
+        elif credentials:
+            given = credentials.given(request)
             if given is None:
-                return self._refuse(request, 401, "no credentials", challenge)
-            pause = self._pause_of(address)
-            if not pause and same(given, self._secret):
+                if credentials.takes_ticket(request):
+                    return None
+                return self._refuse(request, 401, "no credentials", credentials.challenge)
+            pause = self._pause_of(address) or credentials.pause_of(address)
+            if not pause and credentials.are(given):
                 self._pardon(address)
+                credentials.remember(address)
                 return None
             if not pause:
                 self._punish(address)
-                return self._refuse(request, 401, "wrong credentials", challenge)
+                credentials.count_guess()
+                return self._refuse(request, 401, "wrong credentials", credentials.challenge)
         else:
             return None
         return self._refuse(request, 429, "wrong before", ("Retry-After", str(pause)))
 
+    def new_ticket(self) -> str:
+        """What lets one WebSocket in that comes soon; "" where none is needed."""
+        return self._credentials.new_ticket() if self._credentials else ""
+
+    def _foreign_origin(self, request):
+        """Where the page came from that asks and may not, "" where there is none.
+
+        A browser tells no origin with a plain request to where the page came from. But a page may
+        have let its own name point here since (DNS rebinding): then the name is a foreign one.
+        """
+        host = request.headers.get("host", "")
+        origin = request.headers.get("origin", "")
+        if not origin and host and not is_websocket(request):
+            origin = self._own_scheme + host
+        if not origin or origin in _PROGRAMS or _is_own(origin, host):
+            return ""
+        for allowed in self._origins:
+            scheme, star, name = allowed.partition("*.")
+            if allowed in ("*", origin) or (
+                star and origin.startswith(scheme) and origin.endswith("." + name)
+            ):
+                return ""
+        return origin
+
     def _refuse(self, request, status, reason, *fields):
         self._tell(request.remote_address, "%s (HTTP %d)" % (reason, status))
-        return status, (("Content-Type", "text/plain"),) + fields, (reason + "\n").encode()
-
-    def _given(self, request):
-        """The request's token, or user and password in Base64; None where there is neither."""
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        if scheme:
-            return value.strip().encode() if scheme.lower() == self._scheme.lower() else b""
-        if self._scheme == "Bearer":  # a browser's WebSocket cannot send that (RFC 6750 §2.3)
-            for part in request.path.partition("?")[2].split("&"):
-                if part.startswith("token="):
-                    try:
-                        return unquote(part[6:])
-                    except ValueError:
-                        return b""
-        return None
+        headers = (("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff"))
+        return status, headers + fields, (reason + "\n").encode()
 
     def _pause_of(self, who):
         """The seconds that this one has to wait, 0 for others."""
@@ -103,12 +123,9 @@ class Guard:
         self._offenders = [offender for offender in self._offenders if offender[0] != who]
 
 
-def same(given: bytes, secret: bytes) -> bool:
-    """Whether these are the same; how long it takes tells only the length of `given`."""
-    different = len(given) ^ len(secret)
-    for i in range(len(given)):
-        different |= given[i] ^ secret[i % len(secret)]
-    return different == 0
+def is_websocket(request: "Any") -> bool:
+    """Whether a request asks for a WebSocket; no page can say so of another request."""
+    return "websocket" in request.headers.get("upgrade", "").lower()
 
 
 def _is_own(origin, host):

@@ -7,8 +7,8 @@ from microws._compat import MICROPYTHON
 from microws.url import parse_url
 
 from firmware.config import FILE, ConfigError
+from firmware.describe import describe_error
 from firmware.log import log
-from firmware.peer import why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Verifier:
             ntptime.host = self._ntp_host
             ntptime.settime()
         except (ImportError, OSError) as error:
-            problem = "clock not set: no time from %s: %s" % (self._ntp_host, why(error))
+            cause = describe_error(error)
+            problem = "clock not set: no time from %s: %s" % (self._ntp_host, cause)
             if self._needs_clock:
                 raise OSError(problem) from None
             log(problem)

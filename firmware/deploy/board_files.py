@@ -1,0 +1,45 @@
+"""Which files of this project go on a board: the one list of those that do not.
+
+deploy.sh, manifest.py, virtual boards and the tests ask here; a test compares package.json.
+"""
+
+# mypy: ignore-errors
+# (It runs on CPython, whose library is not that of the type stubs.)
+
+import gzip
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+
+# For computers only. Folders in firmware/ are, too.
+NOT_ON_A_BOARD = ("firmware/manifest.py", "lib/microws/_cpython.py")
+# Of the library, what the board's program does not use need not take flash.
+NOT_IN_THE_PROGRAM = ("lib/microws/compression.py",)
+
+
+def modules(*folders):
+    """The modules for a board in these folders, by their paths from the top."""
+    paths = [path for folder in folders for path in TOP.glob(folder + "/*.py")]
+    found = [path.relative_to(TOP).as_posix() for path in paths]
+    return sorted(path for path in found if path not in NOT_ON_A_BOARD)
+
+
+def library():
+    """The library's modules, all that mip brings."""
+    return modules("lib/microws")
+
+
+def program_modules():
+    """The modules of the board's program, the library's among them."""
+    found = modules("lib/microws", "firmware")
+    return [path for path in found if path not in NOT_IN_THE_PROGRAM]
+
+
+def program():
+    """{path on the board: content} of all that deploy.sh puts there."""
+    paths = ["boot.py", "main.py", *program_modules()]
+    files = {path: (TOP / path).read_bytes() for path in paths}
+    page = (TOP / "firmware/page.html").read_bytes()
+    files["page.html"] = page
+    files["page.html.gz"] = gzip.compress(page, 9, mtime=0)
+    return files

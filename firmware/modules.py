@@ -1,0 +1,45 @@
+"""Which modules are in memory, and when: a small heap has no room for all of them at once."""
+
+import gc
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Needed at the start only. They fill a tenth of a small heap.
+_AT_START = (
+    "boards",
+    "check",
+    "check_security",
+    "config_file",
+    "crash",
+    "settings",
+    "strict_json",
+)
+
+
+def unload() -> None:
+    """Forget the modules that only the start needs; who needs one again loads it again."""
+    package = sys.modules["firmware"]
+    for name in _AT_START:
+        if sys.modules.pop("firmware." + name, None):
+            delattr(package, name)
+
+
+def load_role(role: str) -> "Callable":
+    """The role's `run()`. The other role is not loaded, for it would take memory."""
+    # One module after the other: what loading leaves behind would cut a small heap into pieces.
+    gc.collect()
+    for name in ("protocol", "handshake", "transport", "aio"):
+        __import__("microws." + name)
+        gc.collect()
+    if role == "server":
+        from firmware.server import run
+    else:
+        from firmware.client import run
+    gc.collect()
+    if hasattr(gc, "threshold"):
+        # Early, lest what lives long comes to lie amid garbage up to the heap's end.
+        gc.threshold(gc.mem_free() // 4)
+    return run

@@ -1,0 +1,52 @@
+"""Every setting of config.json: this table is the one place that knows its name and its default.
+
+check.py checks by it, and the table in README.md comes from it: see deploy/readme.py, where the
+sentences for people stand. A new setting is a row here and a sentence there.
+"""
+
+# Its name; whom it is for: "board", "server", "client" or "roles", which are both; its default,
+# where None means none, or what the board and the role choose; what it may be, a kind of check.py
+# or check_security.py, and what that kind wants to know.
+TABLE = (
+    ("role", "board", "server", "choice", "client", "server"),
+    ("role_pin", "board", None, "whole", 0, 54),
+    ("board", "board", "esp32-w5500", "board"),
+    ("pins", "board", None, "pins"),
+    ("hostname", "board", "microws", "hostname"),
+    ("address", "board", None, "ip", "192.168.1.20"),
+    ("netmask", "board", "255.255.255.0", "netmask"),
+    ("gateway", "board", None, "ip", "192.168.1.1"),
+    ("dns", "board", None, "ip", "192.168.1.1"),
+    ("wifi_ssid", "board", None, "text", 1, 32),
+    ("wifi_password", "board", None, "secret", 8, 63),
+    # A search for a name may block for half of the least.
+    ("watchdog", "board", None, "whole", 60, 3600),
+    ("url", "client", "ws://127.0.0.1:8080/", "url"),
+    ("queue", "client", 0, "whole", 0, 1000),
+    ("headers", "client", None, "headers"),
+    ("ca_file", "client", None, "file", "ca.pem"),
+    ("fingerprint", "client", None, "fingerprint"),
+    ("ntp_host", "client", "pool.ntp.org", "host"),
+    ("port", "server", 8080, "whole", 1, 65535),
+    ("path", "server", "/", "path"),
+    ("max_clients", "server", None, "whole", 1, 64),
+    ("slow", "server", "drop", "choice", "close", "drop"),
+    ("chat", "server", False, "flag"),
+    ("origins", "server", None, "origins"),
+    ("cert_file", "server", None, "file", "cert.pem"),
+    ("key_file", "server", None, "file", "key.pem"),
+    ("sample_pin", "roles", None, "whole", 0, 54),
+    ("sample_interval", "roles", None, "number", 0.05, 3600),
+    ("keepalive", "roles", 40, "number", 1, 3600),
+    ("max_size", "roles", None, "whole", 125, 65536),
+    ("max_header", "roles", None, "whole", 512, 16384),
+    ("token", "roles", None, "token"),
+    ("user", "roles", None, "user"),
+    ("password", "roles", None, "password"),
+    ("subprotocols", "roles", None, "subprotocols"),
+)
+
+
+def defaults() -> dict:
+    """Every setting with its default."""
+    return {row[0]: row[2] for row in TABLE}

@@ -1,0 +1,51 @@
+"""Run an emulated Pico until SIGTERM or Ctrl-C, its USB serial port as a file for mpremote.
+
+It prints the name of that file once it is there.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pico
+from rp2040py.cli.pty_repl import PtyInteractiveRepl
+
+
+async def run(arguments):
+    device = pico.make_device(
+        firmware=arguments.firmware,
+        flash=arguments.flash.read_bytes() if arguments.flash else b"",
+        files=arguments.files.read_bytes() if arguments.files else b"",
+        real_time=True,
+    )
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    # SIGTERM is dealt with by rp2040py.
+    port = PtyInteractiveRepl(device.cdc, device.simulator, on_quit=lambda code: stop.set())
+    await device.astart(arguments.patience)
+    await port.start()
+    if arguments.link:
+        os.symlink(port.slave_path, arguments.link)
+    print(arguments.link or port.slave_path, flush=True)
+    await stop.wait()
+    device.stop()
+    await port.stop()
+    if arguments.save:
+        arguments.save.write_bytes(bytes(device.mcu.flash[: pico.FLASH]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--firmware", choices=("oldest", "newest"), default="oldest")
+    parser.add_argument("--link", type=Path, help="a link to the serial port, to be made here")
+    parser.add_argument("--flash", type=Path, help="what the flash holds, from --save")
+    parser.add_argument("--files", type=Path, help="its file system, from image.py")
+    parser.add_argument("--save", type=Path, help="where to leave what the flash holds at the end")
+    parser.add_argument("--patience", type=float, default=120, help="seconds for its start")
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

