@@ -144,6 +144,13 @@ class _Done:
 DONE = _Done()
 
 
+class asyncio_core:
+    """What is asked of MicroPython's ``asyncio.core``."""
+
+    class cur_task:
+        state = True  # nobody waits for it
+
+
 def hurry() -> None:
     """CPython's ``wait_for()`` loses nothing."""
 

@@ -56,7 +56,7 @@ def hurry() -> None:
     nothing, because this task goes on, waits again.
     """
     waiters = core.cur_task.state
-    if waiters is True or type(waiters) is not core.TaskQueue:
+    if type(waiters) is not core.TaskQueue:
         return  # none
     queue = core._task_queue
     while True:

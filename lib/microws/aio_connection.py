@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 if MICROPYTHON:
+    from asyncio import core as asyncio_core  # type: ignore[attr-defined]
+
     from ._ioqueue import DONE, SocketWaiter, hurry, is_known
 
-    if not is_known():
+    PLAIN = not is_known()
+    if PLAIN:
         from ._ioqueue_plain import SocketWaiter  # type: ignore[assignment]
 
     def awaited(function: "Any") -> "Any":
@@ -38,7 +41,9 @@ if MICROPYTHON:
     generator = awaited
 
 else:
-    from ._cpython import DONE, SocketWaiter, awaited, generator, hurry
+    from ._cpython import DONE, SocketWaiter, asyncio_core, awaited, generator, hurry
+
+    PLAIN = False
 
 # What a call of _receive() gives.
 _ONE = const(0)
@@ -311,8 +316,10 @@ class WebSocket(SocketWaiter, Connection):
                 if step or self._busy or timeout is not None:
                     step = yield from self._await(step, timeout)
                 else:
+                    self._late = 0
                     yield self._enter(0)
-                    self._woken(0)
+                    if PLAIN:
+                        self._woken(0)
                 self._heard = True
             if step == ENDED:
                 yield from self._finish()  # type: ignore[misc]
@@ -326,7 +333,8 @@ class WebSocket(SocketWaiter, Connection):
             self._raise_end(kind)
         if kind == _PIECE:
             return step
-        hurry()
+        if asyncio_core.cur_task.state is not True:
+            hurry()
         # MicroPython looks for memory of several blocks (this generator) from where it last found
         # a single block on. So some are taken: else each call would go over much of the heap.
         block = (step,)
@@ -356,15 +364,15 @@ class WebSocket(SocketWaiter, Connection):
             raise Timeout("timed out")
         if step == IDLE:
             self._late = 0
-            yield from self._wait(0)
-            return IDLE
-        if 0 <= self._patience < self._late:
+        elif 0 <= self._patience < self._late:
             return self._receiver.throw(ProtocolError(1008, "message takes too long"))
         start = ticks_ms()
         try:
-            yield from self._wait(0)
+            yield self._enter(0)
+            self._woken(0)
         finally:
-            self._late += ticks_diff(ticks_ms(), start)
+            if step:
+                self._late += ticks_diff(ticks_ms(), start)
         return IDLE
 
     def _give_up(self, error: BaseException, has_target: bool) -> None:
