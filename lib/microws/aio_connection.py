@@ -572,12 +572,13 @@ class WebSocket(SocketWaiter, Connection):
 
     async def _guard(self, idle: "float | None") -> None:
         left = self.close_timeout
-        while left > 0:
+        beat = left if idle is None else idle / 5
+        silent = 0  # beats since something came
+        while left > 0 and silent < 5:
             self._heard = False
-            await asyncio.sleep(left if idle is None else min(left, idle))
-            if idle is None or not (self._heard or self._busy):
-                break
-            left -= idle
+            await asyncio.sleep(min(left, beat))
+            silent = 0 if self._heard or self._busy else silent + 1
+            left -= beat
         self._shut()
 
     def _shut(self) -> None:
