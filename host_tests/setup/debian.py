@@ -40,7 +40,7 @@ HELPER_OPTIONS = [
     "-oAcquire::http::Timeout=30",
     "-oAcquire::https::Timeout=30",
 ]
-ROUNDS = 3  # how often a download that broke off is tried, beside what apt itself tries again
+ROUNDS = 2  # how often a download that broke off is tried, beside what apt itself tries again
 
 HEADER = """\
 # The files of Debian's packages that the project takes, for the sets of debian.toml. Of several

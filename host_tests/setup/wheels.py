@@ -6,6 +6,7 @@ requirements do not name.
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -24,13 +25,14 @@ FOR_PYTHON2 = [
 ]
 
 
-def run(python, *arguments, told=lambda line: None):
+def run(python, *arguments, told=lambda line: None, env=None):
     """Run pip; its exit status and what it says, of which each line goes to ``told`` at once."""
     process = subprocess.Popen(
         [python, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
+        env=env,
         text=True,
         errors="backslashreplace",
     )
@@ -104,11 +106,15 @@ def install(arguments):
     CACHE.mkdir(parents=True, exist_ok=True)
     total = len(re.findall("^[^#].*==", arguments.requirements.read_text(), re.MULTILINE))
     say(f"{arguments.title}: {total} Python packages")
+    # From there alone, whatever other places this system's pip knows.
+    env = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
+    env["PIP_CONFIG_FILE"] = os.devnull
     for is_downloaded in (False, True):
         status, lines = run(
             arguments.python2 or sys.executable,
             *("install", "--no-deps", "--no-index", "--find-links", CACHE, *options),
             *("-r", arguments.requirements),
+            env=env,
         )
         if not status:
             return
