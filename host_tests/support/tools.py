@@ -24,10 +24,7 @@ _TOOLS = {
         TOP / ".cache" / "stubs" / "stubber" / "tools" / "manifestfile.py",
         _SETUP + "stubs",
     ),
-    "autobahn": (
-        TOP / ".cache" / "conformance" / "site",
-        "./host_tests/conformance/run.sh --help",
-    ),
+    "autobahn": (TOP / ".cache" / "conformance" / "site", _SETUP + "autobahn"),
 }
 _VENV = _SETUP + "venv, then pytest of .venv/bin"
 _PACKAGES = {
