@@ -45,14 +45,18 @@ def head(sock):
     return data
 
 
-def as_client(start, player, front, port, secure, authority):
+def as_client(start, player, front, first, authority):
     """A connection to the program, which is the server, that is open."""
-    ca, _, folder = authority
-    files = [folder / "localhost.pem", folder / "localhost.key"] if secure else []
-    process = start(player.command(PROGRAMS / "resets.py", front, "server", port, *files))
+    port = free_port()
+    files = []
+    if authority:
+        ca, _, folder = authority
+        files = [folder / "localhost.pem", folder / "localhost.key"]
+    program = PROGRAMS / "resets.py"
+    process = start(player.command(program, front, "server", port, first, *files))
     process.wait_for("listening")
     sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
-    if secure:
+    if authority:
         context = ssl.create_default_context()
         ca.configure_trust(context)
         sock = context.wrap_socket(sock, server_hostname="localhost")
@@ -61,16 +65,20 @@ def as_client(start, player, front, port, secure, authority):
     return sock, process
 
 
-def as_server(start, player, front, port, secure, authority):
+def as_server(start, player, front, first, authority):
     """The same where the program is the client."""
-    _, certificate, folder = authority
-    files = [folder / "ca.der"] if secure else []
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        process = start(player.command(PROGRAMS / "resets.py", front, "client", port, *files))
+    files = []
+    if authority:
+        _, certificate, folder = authority
+        files = [folder / "ca.der"]
+    program = PROGRAMS / "resets.py"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        process = start(player.command(program, front, "client", port, first, *files))
         listening.settimeout(PATIENCE)
         sock, _ = listening.accept()
         sock.settimeout(PATIENCE)
-    if secure:
+    if authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
         sock = context.wrap_socket(sock, server_side=True)
@@ -81,17 +89,20 @@ def as_server(start, player, front, port, secure, authority):
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("role", ["client", "server"])
 @pytest.mark.parametrize("party", OURS, ids=" ".join)
-def test_what_came_before_a_reset_is_given(start, party, role, secure, authority):
+@pytest.mark.parametrize("first", [0, 1], ids=["unread", "begun"])
+def test_what_came_before_a_reset_is_given(start, party, role, secure, first, authority):
     name, front = party
     begin = as_client if role == "server" else as_server
-    sock, process = begin(start, PLAYERS[name], front, free_port(), secure, authority)
+    sock, process = begin(start, PLAYERS[name], front, first, authority if secure else None)
     with contextlib.closing(sock):
-        process.wait_for("open")
         # In few segments, which all go before the reset; under TLS each is a record.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        commands = [frame(TEXT, b"command %d" % i, role == "server") for i in range(COUNT)]
-        for at in range(0, COUNT, 5):
-            sock.sendall(b"".join(commands[at : at + 5]))
+        commands = [
+            frame(TEXT, b"command %d" % i + 100 * b".", role == "server") for i in range(COUNT)
+        ]
+        sock.sendall(b"".join(commands[:15]))
+        sock.sendall(b"".join(commands[15:]))
+        process.wait_for("waits")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     process.write("go on\n")
     assert process.wait_for("e") == f"received {COUNT} 1006"

@@ -1,7 +1,7 @@
-"""``resets.py FRONT ROLE PORT [FILE...]``: counts the messages that came before a reset.
+"""``resets.py FRONT ROLE PORT FIRST [FILE...]``: counts the messages that came before a reset.
 
-It reads nothing before a line comes on its standard input: by then the peer has sent its messages
-and is gone. ``FILE`` is the CA's certificate, or the server's and its key.
+It takes the ``FIRST`` of them, and no more before a line comes on its standard input: by then the
+peer has sent all and is gone. ``FILE`` is the CA's certificate, or the server's and its key.
 """
 
 import sys
@@ -9,15 +9,18 @@ import sys
 from fronts import FRONTS, client_context, server_context
 from microws import ConnectionClosed
 
-front, role, port, *files = sys.argv[1:]
+front, role, port, first, *files = sys.argv[1:]
 
 
 async def count(ws):
-    print("open")
-    sys.stdin.readline()
     n = 0
     try:
-        while await ws.recv() == "command %d" % n:
+        while True:
+            if n == int(first):
+                print("waits")
+                sys.stdin.readline()
+            if await ws.recv() != "command %d" % n + 100 * ".":
+                break
             n += 1
         print("another message than", n)
     except ConnectionClosed as closed:
