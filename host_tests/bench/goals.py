@@ -1,12 +1,13 @@
-"""What the library takes of a board: size, heap, work; held against the goals, and before and after.
+"""What the library takes of a board: size, heap, work; against the goals, before and after.
 
 "Before" is the library as it was before its core became two generators, out of this repository's
 own history. Both are measured in the same run.
 """
 
 import asyncio
+import contextlib
+import json
 import math
-import os
 import queue
 import shutil
 import socket
@@ -81,50 +82,83 @@ def compile_library(library: Path, arch: str, target: Path) -> dict[str, int]:
     return sizes
 
 
-def run_program(program: str, folder: Path, heap: bool) -> str:
-    """What vm/program.py prints, with the compiled library in ``folder``."""
+def opened(program: str, folder: Path) -> list[str]:
+    """The modules that vm/program.py ever loads of the compiled library in ``folder``."""
     own = free_port()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
-        process = subprocess.Popen(
-            [VM, HERE / "vm" / "program.py", program, str(listener.getsockname()[1]), str(own)]
-            + [folder, str(int(heap))],
-            env={"MICROPYPATH": ".frozen"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        process = start(
+            "program.py", program, listener.getsockname()[1], own, folder, path=".frozen"
         )
-        with process:
-            try:
-                if program != "aio_server":
-                    sock = listener.accept()[0]
-                    peer.open_server(sock)
-                    if program == "both":
-                        peer.Link(sock, client=False, framed=True).take(8)  # its Close
-                        sock.sendall(wire.close_frame(1000))
-                        sock.close()
-                if program not in ("client", "aio_client"):
-                    sock = peer.connect(own, lambda: process.poll() is None)
-                    peer.open_client(sock, own)
-                with sock:
-                    sock.sendall(wire.frame(wire.TEXT, b"x", program in ("both", "aio_server")))
-                    return process.communicate()[0]
-            except (OSError, peer.Failed) as error:
-                process.kill()
-                output = process.communicate()[0]
-                raise SystemExit(f"the program {program}: {error}\n{output}") from None
+        with talking(process):
+            if program != "aio_server":
+                sock = accept(listener)
+                if program == "both":
+                    peer.Link(sock, client=False, framed=True).take(8)  # its Close
+                    sock.sendall(wire.close_frame(1000))
+                    sock.close()
+                else:
+                    sock.sendall(wire.frame(wire.TEXT, b"x"))
+            if program in ("both", "aio_server"):
+                sock = peer.connect(own, lambda: process.poll() is None)
+                peer.open_client(sock, own)
+                sock.sendall(wire.frame(wire.TEXT, b"x", masked=True))
+            return [name.removesuffix(".mpy") for name in process.stdout.read().split()]
+
+
+def connected(front: str, folder: Path) -> int:
+    """Bytes of heap with a client connected; see vm/connected.py."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process = start("connected.py", front, port, path=f".frozen:{folder}")
+        with talking(process):
+            sock = accept(listener)
+            sock.sendall(wire.frame(wire.TEXT, b"x"))
+            return int(process.stdout.read())
+
+
+def start(name: str, *arguments: object, path: str) -> subprocess.Popen:
+    """A program of vm/ on MicroPython."""
+    return subprocess.Popen(
+        [VM, HERE / "vm" / name, *map(str, arguments)],
+        env={"MICROPYPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def talking(process: subprocess.Popen):
+    """Stop with what the process said where a conversation with it fails."""
+    try:
+        yield
+    except (OSError, ValueError, peer.Failed) as error:
+        process.kill()
+        raise SystemExit(f"{process.args}: {error}\n{process.communicate()[0]}") from None
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    """A client's connection, its opening handshake done."""
+    listener.settimeout(30)
+    sock = listener.accept()[0]
+    peer.open_server(sock)
+    return sock
 
 
 def footprints(library: Path, folder: Path) -> dict[str, int]:
-    """Bytes of .mpy and of heap that programs take; see vm/program.py."""
+    """Bytes of .mpy of all that a program ever loads, and of heap with a client connected."""
     found = {}
     sizes = compile_library(library, "xtensawin", folder / "xtensawin")
     compile_library(library, "x86", folder / "x86")
     for program in PROGRAMS:
-        names = run_program(program, folder / "x86", heap=False).split()
-        found[f"mpy {program}"] = sum(sizes[name.removesuffix(".mpy")] for name in names)
-        found[f"heap {program}"] = int(run_program(program, folder / "x86", heap=True))
+        found[f"mpy {program}"] = sum(sizes[name] for name in opened(program, folder / "x86"))
+    for front in "blocking", "asyncio":
+        found[f"heap {front}"] = connected(front, folder / "x86")
     return found
 
 
@@ -132,7 +166,7 @@ def footprints(library: Path, folder: Path) -> dict[str, int]:
 
 
 def starts(top: Path, folder: Path, size: int) -> bool:
-    """Whether the server role of a virtual board in ``folder`` starts with ``size`` KiB of heap."""
+    """Whether a virtual board in ``folder`` starts as a server with ``size`` KiB of heap."""
     for crash in folder.glob("crash*"):
         crash.unlink()
     process = subprocess.Popen(
@@ -182,7 +216,7 @@ def smallest_heap(top: Path) -> int:
         for tree in ("firmware", "lib"):
             shutil.copytree(top / tree, folder / tree)
         (folder / "config.json").write_text(
-            '{"role": "server", "board": "esp32-w5500", "port": %d}' % free_port()
+            json.dumps({"role": "server", "board": "esp32-w5500", "port": free_port()})
         )
         least, most = LEAST, MOST
         if not starts(top, folder, most):
@@ -280,8 +314,8 @@ SIZES = (
     ("`.mpy`, both blocking roles", "B", "mpy both", 23500),
     ("`.mpy`, asyncio client", "B", "mpy aio_client", 23500),
     ("`.mpy`, asyncio server", "B", "mpy aio_server", 29500),
-    ("heap, blocking client connected", "B", "heap client", 19000),
-    ("heap, asyncio client connected", "B", "heap aio_client", 23500),
+    ("heap, blocking client connected", "B", "heap blocking", 19000),
+    ("heap, asyncio client connected", "B", "heap asyncio", 23500),
     ("smallest heap for the server role from `.py`", "B", "smallest heap", 90000),
     (f"heap per message, blocking, {MESSAGE}", "B", "message blocking_into", 0),
     (f"heap per message, asyncio, {MESSAGE}", "B", "message asynchronous_into", math.nan),

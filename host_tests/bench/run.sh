@@ -9,7 +9,7 @@ if [ "${1-}" = --bare-metal ]; then
     exec .venv/bin/python host_tests/bench/bare_metal.py "${@:2}"
 fi
 
-./host_tests/setup.sh venv micropython
+./host_tests/setup.sh venv micropython rp2040
 
 requirements=host_tests/bench/requirements.txt
 peers=.cache/bench/peers

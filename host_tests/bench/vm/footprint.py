@@ -32,7 +32,7 @@ def used():
     return gc.mem_alloc()
 
 
-asyncio.run(asyncio.sleep(0))  # a program has it already
+asyncio.new_event_loop()  # a program has it already
 for names in MODULES:
     before = used()
     known = set(sys.modules)
@@ -40,4 +40,4 @@ for names in MODULES:
     print("+".join(names), used() - before)
     new = set(sys.modules) - known
     if len([name for name in new if name.startswith("microws")]) != len(names):
-        raise SystemExit("%s brings with it %s" % (names[0], new))
+        raise SystemExit(f"{names[0]} brings with it {new}")

@@ -1,23 +1,21 @@
 """A whole program of a board: it loads the library, is connected, and hears one message.
 
-Arguments: PROGRAM PEER_PORT OWN_PORT FOLDER HEAP. A client connects to the first port, a server
-listens on the second. FOLDER has the compiled library. Where HEAP is 1, this prints the bytes of
-heap that all of it takes; where it is 0, the names of the library's files that were read, also of
-modules that have left memory.
+Arguments: PROGRAM PEER_PORT OWN_PORT FOLDER. A client connects to the first port, a server listens
+on the second. FOLDER has the compiled library. Prints the names of its files that were read, also
+of modules that have left memory.
 """
 
 import asyncio
-import gc
 import os
 import sys
 
 import vfs
 
-PROGRAM, PEER_PORT, OWN_PORT, FOLDER, HEAP = sys.argv[1:]
+PROGRAM, PEER_PORT, OWN_PORT, FOLDER = sys.argv[1:]
 HOST = "127.0.0.1"
 PORT = int(OWN_PORT)
 URL = f"ws://{HOST}:{PEER_PORT}/"
-opened = []
+opened = set()
 
 
 class Watched:
@@ -30,38 +28,21 @@ class Watched:
         return os.stat(FOLDER + path)
 
     def open(self, path, mode):
-        opened.append(path.split("/")[-1])
+        opened.add(path.split("/")[-1])
         return open(FOLDER + path, mode)
-
-
-def used():
-    gc.collect()
-    return gc.mem_alloc()
-
-
-def end():
-    if HEAP == "1":
-        print(used() - before)
-    else:
-        print(*opened)
-    raise SystemExit
 
 
 def client():
     import microws
 
-    ws = microws.connect(URL)
-    ws.recv()
-    end()
+    microws.connect(URL).recv()
 
 
 def both():
     import microws
 
     microws.connect(URL).close()
-    ws = microws.listen(HOST, PORT).accept()
-    ws.recv()
-    end()
+    microws.listen(HOST, PORT).accept().recv()
 
 
 async def aio_client():
@@ -69,26 +50,24 @@ async def aio_client():
 
     ws = await aio.connect(URL)
     await ws.recv()
-    end()
 
 
 async def aio_server():
     from microws import aio
 
+    heard = asyncio.Event()
+
     async def handler(ws):
         await ws.recv()
-        end()
+        heard.set()
 
     await aio.serve(handler, HOST, PORT)
-    await asyncio.Event().wait()
+    await heard.wait()
 
 
-if HEAP == "1":
-    sys.path.append(FOLDER)
-else:
-    vfs.mount(Watched(), "/watched")
-    sys.path.append("/watched")
-before = used()
+vfs.mount(Watched(), "/watched")
+sys.path.append("/watched")
 work = globals()[PROGRAM]()
 if PROGRAM.startswith("aio"):
     asyncio.run(work)
+print(*opened)
