@@ -9,6 +9,6 @@ if [ "${1-}" = --bare-metal ]; then
     exec .venv/bin/python host_tests/bench/bare_metal.py "${@:2}"
 fi
 
-./host_tests/setup.sh venv micropython peers
+./host_tests/setup.sh venv micropython peers rp2040
 
 exec .venv/bin/python -m host_tests.bench.bench "$@"

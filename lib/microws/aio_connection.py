@@ -319,8 +319,11 @@ class WebSocket(SocketWaiter, Connection):
                 step = next(self._receiver)
                 if step >= MESSAGE:
                     break
-                if step or self._busy or timeout is not None:
-                    step = yield from self._await(step, timeout)
+                if timeout is not None and self._deadline is None:
+                    self._heard = self._was_heard  # it was the alarm that woke it
+                    raise Timeout("timed out")
+                if step or self._busy:
+                    step = yield from self._await(step)
                 else:
                     self._late = 0
                     yield self._enter(0)
@@ -361,13 +364,10 @@ class WebSocket(SocketWaiter, Connection):
             await self._next_end()
 
     @generator
-    def _await(self, step: int, timeout: "float | None") -> "Any":
+    def _await(self, step: int) -> "Any":
         """A wait that is not the usual one: gives a step of the receiver's."""
         if self._busy and not self._writing:
             self._flush_alone()  # a peer that takes no answers may still speak
-        if timeout is not None and self._deadline is None:
-            self._heard = self._was_heard  # it was the alarm that woke it
-            raise Timeout("timed out")
         if step == IDLE:
             self._late = 0
         elif 0 <= self._patience < self._late:
