@@ -23,7 +23,6 @@ from websockets.sync.server import serve as serve_websockets
 from host_tests.library.endpoints import PROGRAMS
 from host_tests.support.interpreters import INTERPRETERS, Interpreter
 from host_tests.support.misbehaving import reset
-from host_tests.support.paths import BIN
 from host_tests.support.ports import free_port
 from host_tests.support.wire import PING, TEXT, frame, request, response
 
@@ -47,9 +46,7 @@ PLAYERS = {
     **INTERPRETERS,
     "micropython64-plain": WithPlainQueue(INTERPRETERS["micropython64"]),
     # Two programs are compiled one after the other.
-    "micropython32-plain": WithPlainQueue(
-        Interpreter("micropython32", BIN / "micropython32", "-X", "heapsize=160k")
-    ),
+    "micropython32-plain": WithPlainQueue(Interpreter("micropython32", "-X", "heapsize=160k")),
 }
 
 
@@ -116,7 +113,7 @@ def test_calls_that_are_given_up_lose_nothing(player, start, seed):
 @pytest.mark.parametrize("name", MICROPYTHONS)
 @pytest.mark.parametrize(("queue", "writer"), [("changed", "goes on"), ("plain", "hangs")])
 def test_what_asyncio_has_itself_goes_on_beside(name, queue, writer):
-    one = Interpreter(name, BIN / name, "-X", "heapsize=512k")
+    one = Interpreter(name, "-X", "heapsize=512k")
     if queue == "plain":
         one = WithPlainQueue(one)
     result = one.run(PROGRAMS / "streams.py", free_port(), timeout=60)
@@ -158,7 +155,7 @@ def secure(request):
 def roomy(player):
     """TLS takes more memory."""
     if player is PLAYERS["micropython32"]:
-        return Interpreter("micropython32", BIN / "micropython32", "-X", "heapsize=512k")
+        return Interpreter("micropython32", "-X", "heapsize=512k")
     if player is PLAYERS["micropython32-plain"]:
         return WithPlainQueue(roomy(PLAYERS["micropython32"]))
     return player
@@ -272,7 +269,7 @@ def test_ctrl_c_ends_the_connection_it_strikes(monkeypatch, after):
     struck = set()
     with serve_websockets(echo, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever).start()
-        url = "ws://127.0.0.1:%d/" % server.socket.getsockname()[1]
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         for at in itertools.count():
             loop = asyncio.new_event_loop()
             ws = loop.run_until_complete(aio.connect(url).__aenter__())

@@ -811,7 +811,7 @@ def test_broadcasts_for_a_client_that_does_not_read_stay_in_their_bound(start, s
 
 
 def test_no_memory_for_the_rest_of_a_broadcast_ends_its_client_only():
-    result = BOARD.run(PROGRAMS / "broadcasts.py", free_port())
+    result = BOARD.run(PROGRAMS / "broadcasts.py", free_port(), timeout=120)
     assert (result.stderr, result.stdout.split()) == ("", ["ended", "not", "sent"])
 
 
