@@ -21,7 +21,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of the first group
        setup.sh --renew-lock [SET...]     lock the Debian packages that the index has now
 
 A part that cannot be set up does not stop the others; the end says what is missing.
-MICROPYTHON=newest takes the newest MicroPython that Debian has, instead of the oldest that will do.
+SETUP_MICROPYTHON=newest takes the newest MicroPython that Debian has, instead of the oldest that will do.
 DEBIAN_MIRROR=URL takes Debian packages from there and from nowhere else.'
 all=(venv micropython64 micropython32 websocketd chromium playwright ip stubs autobahn)
 on_demand=(peers atheris rp2040)
@@ -114,7 +114,7 @@ setup_micropython32() {
 setup_micropython() {
     local bits=$1 name=micropython$1 system arch program root=$cache/micropython$1 loader libraries
     system=$(command -v micropython) || system=
-    if [ -z "${MICROPYTHON-}" ] && [ -n "$system" ] && is_micropython "$system" "$bits"; then
+    if [ -z "${SETUP_MICROPYTHON-}" ] && [ -n "$system" ] && is_micropython "$system" "$bits"; then
         launcher "$name" "exec '$system' \"\$@\""
         return
     fi
@@ -129,7 +129,7 @@ setup_micropython() {
     esac
     debian micropython "$root" --arch "$arch"
     program=$root
-    if [ "${MICROPYTHON-}" = newest ]; then
+    if [ "${SETUP_MICROPYTHON-}" = newest ]; then
         program=$root-newest
         debian micropython-newest "$program" --arch "$arch"
     fi
@@ -270,9 +270,9 @@ $usage"
     esac
 done
 [ $# -gt 0 ] || parts=("${all[@]}")
-case ${MICROPYTHON-} in
+case ${SETUP_MICROPYTHON-} in
     '' | newest) ;;
-    *) fail "MICROPYTHON is $MICROPYTHON; allowed: newest, or nothing" ;;
+    *) fail "SETUP_MICROPYTHON is $SETUP_MICROPYTHON; allowed: newest, or nothing" ;;
 esac
 
 command -v python3 >/dev/null ||

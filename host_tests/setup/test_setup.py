@@ -55,8 +55,8 @@ def test_a_part_that_does_not_exist_is_named(setup):
 
 
 def test_a_micropython_that_does_not_exist_is_named(setup):
-    result = setup("micropython64", MICROPYTHON="latest")
+    result = setup("micropython64", SETUP_MICROPYTHON="latest")
     assert (result.returncode, result.stderr) == (
         1,
-        "MICROPYTHON is latest; allowed: newest, or nothing\n",
+        "SETUP_MICROPYTHON is latest; allowed: newest, or nothing\n",
     )
