@@ -173,13 +173,19 @@ class WebSocket(SocketWaiter, Connection):
             await self._send_frame(0x80, b"")
         except BaseException:
             if not first:
-                # Half a message has gone, and nothing can take it back.
-                payload = close_payload(1011, "message not complete")
-                await self._guarded(self._send_last(payload))
+                await self._break_off()
             raise
         finally:
             self._fragmenting = False
             self._free()
+
+    async def _break_off(self) -> None:
+        """Half a message has gone, and nothing can take it back."""
+        try:
+            payload = close_payload(1011, "message not complete")
+            await self._guarded(self._send_last(payload))
+        except (MemoryError, OSError, WebSocketError):
+            self._shut()
 
     async def _send_piece(self, piece: "Any", text: "bool | None", first: bool) -> None:
         data = self._encode(piece, text)
