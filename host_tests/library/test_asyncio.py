@@ -272,7 +272,7 @@ def test_ctrl_c_ends_the_connection_it_strikes(monkeypatch, after):
     struck = set()
     with serve_websockets(echo, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever).start()
-        url = "ws://127.0.0.1:%d/" % server.socket.getsockname()[1]
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         for at in itertools.count():
             loop = asyncio.new_event_loop()
             ws = loop.run_until_complete(aio.connect(url, close_timeout=0.2).__aenter__())

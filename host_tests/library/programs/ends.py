@@ -240,7 +240,7 @@ async def play(ws, peer, first, second, pause, sends):
     await asyncio.sleep(0)
     case.task(ws.close())
     seen = b""
-    while not all([task.done() for task in case.tasks]):
+    while not all(task.done() for task in case.tasks):
         if not sends:
             seen += peer.read() or b""
         await asyncio.sleep(0.002)

@@ -317,7 +317,7 @@ async def wait_for_gives_what_was_received():
 
     async def slow(ws):
         message = await ws.recv()
-        time.sleep(0.1)  # noqa: ASYNC251
+        time.sleep(0.1)
         return message
 
     async with await aio.serve(handler, "127.0.0.1", PORT), connect() as ws:
