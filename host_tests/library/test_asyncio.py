@@ -113,7 +113,7 @@ def test_calls_that_are_given_up_lose_nothing(player, start, seed):
 @pytest.mark.parametrize("name", MICROPYTHONS)
 @pytest.mark.parametrize(("queue", "writer"), [("changed", "goes on"), ("plain", "hangs")])
 def test_what_asyncio_has_itself_goes_on_beside(name, queue, writer):
-    one = Interpreter(name, "-X", "heapsize=512k")
+    one = Interpreter(name, "-X", "heapsize=1M")
     if queue == "plain":
         one = WithPlainQueue(one)
     result = one.run(PROGRAMS / "streams.py", free_port(), timeout=60)
@@ -272,7 +272,7 @@ def test_ctrl_c_ends_the_connection_it_strikes(monkeypatch, after):
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         for at in itertools.count():
             loop = asyncio.new_event_loop()
-            ws = loop.run_until_complete(aio.connect(url).__aenter__())
+            ws = loop.run_until_complete(aio.connect(url, close_timeout=0.2).__aenter__())
             sock = ws._sock
             sock.after = after
             sock.strike = sock.number + at
@@ -289,6 +289,7 @@ def test_ctrl_c_ends_the_connection_it_strikes(monkeypatch, after):
             else:
                 break
             finally:
+                sock.strike = None
                 loop.run_until_complete(ws.close())
                 loop.close()
         server.shutdown()

@@ -330,7 +330,7 @@ class WebSocket(SocketWaiter, Connection):
                     if PLAIN:
                         self._woken(0)
                 self._heard = True
-            if step == ENDED:
+            if step == ENDED and self._error:  # not after an interrupt: a Close may still go
                 yield from self._finish()  # type: ignore[misc]
         except BaseException as error:
             self._give_up(error, target is not None and kind != _PIECE)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import sys
+import time
 
 from fronts import print_exception
 from microws import ConnectionClosed, HandshakeError, ProtocolError, aio
@@ -307,6 +308,55 @@ async def two_tasks_cannot_receive():
         await ws.close()
 
 
+async def wait_for_gives_what_was_received():
+    """Its time is over when the task that receives ends, and before it knows that."""
+
+    async def handler(ws):
+        await ws.send("message")
+        await ws.recv()
+
+    async def slow(ws):
+        message = await ws.recv()
+        time.sleep(0.1)
+        return message
+
+    async with await aio.serve(handler, "127.0.0.1", PORT), connect() as ws:
+        expect(await asyncio.wait_for(slow(ws), 0.05), "message")
+
+
+async def send_that_nobody_awaits():
+    """On MicroPython it is sent by the call; the rest goes with whatever goes next, in order."""
+    go_on = asyncio.Event()
+    micropython = sys.implementation.name == "micropython"
+    size = 16000 if micropython else 6000000
+
+    async def handler(ws):
+        getattr(ws._sock, "socket", ws._sock).setsockopt(1, 8, 2048)  # SO_RCVBUF
+        await ws.send("small")
+        await go_on.wait()
+        for _ in range(3):
+            n = 0
+            async for piece in ws.recv_streaming(bytearray(512)):
+                n += len(piece)
+            await ws.send("%d" % n)
+
+    async with await aio.serve(handler, "127.0.0.1", PORT), connect() as ws:
+        getattr(ws._sock, "socket", ws._sock).setsockopt(1, 7, 2048)  # SO_SNDBUF
+        expect(await ws.recv(), "small")
+        sending = ws.send(b"a" * size)
+        expect(ws._busy, micropython)
+        if not micropython:  # nothing goes there without
+            sending = asyncio.create_task(sending)
+        await asyncio.sleep(0)
+        tasks = [asyncio.create_task(ws.send(text)) for text in (b"b", b"cc")]
+        await asyncio.sleep(0.01)
+        go_on.set()
+        for n in (size, 1, 2):
+            expect(await ws.recv(timeout=20), "%d" % n)
+        for task in tasks:
+            await task
+
+
 async def keepalive_of_a_connection_that_takes_nothing_more():
     async def handler(ws):
         await asyncio.sleep(10)
@@ -333,6 +383,8 @@ async def run():
         server_that_closes_while_handlers_do_not_receive,
         one_message_too_big_harms_one_connection,
         two_tasks_cannot_receive,
+        wait_for_gives_what_was_received,
+        send_that_nobody_awaits,
         keepalive_of_a_connection_that_takes_nothing_more,
     ):
         try:
