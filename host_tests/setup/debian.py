@@ -158,7 +158,7 @@ def download(files, title):
     if not missing:
         return {}
     total = sum(file.size for file in missing)
-    say(f"{title}: {len(missing)} files, {megabytes(total)}, to download")
+    say(f"{title}: {len(missing)} to download, {megabytes(total)}")
     part = CACHE / "part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -222,7 +222,11 @@ def ask(mirror, files, folder, total, done):
                 progress.show(size, f"{megabytes(size)} of {megabytes(total)}")
         said.seek(0)
         told = re.findall(r"^E: Failed to fetch (\S+)  (.*?)(?: \[IP:.*)?$", said.read(), re.M)
-    return {addresses[address]: reason for address, reason in told if address in addresses}
+    errors = {}
+    for quoted, reason in told:  # apt quotes a tilde
+        if file := addresses.get(unquote(quoted)):
+            errors[file] = reason
+    return errors
 
 
 class Index:
