@@ -1,4 +1,7 @@
-"""What came before a reset is given, on every interpreter and front, in both roles."""
+"""What came before a reset is given by the blocking front, on every interpreter, in both roles.
+
+For asyncio see ``test_asyncio``.
+"""
 
 import contextlib
 import socket
@@ -10,7 +13,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from host_tests.library.endpoints import OURS, PROGRAMS
+from host_tests.library.endpoints import PROGRAMS
 from host_tests.support.interpreters import INTERPRETERS, PATIENCE, Interpreter
 from host_tests.support.ports import free_port
 from host_tests.support.wire import TEXT, frame, request, response
@@ -45,15 +48,15 @@ def head(sock):
     return data
 
 
-def as_client(start, player, front, first, authority):
+def as_client(start, player, first, authority):
     """A connection to the program, which is the server, that is open."""
     port = free_port()
     files = []
     if authority:
         ca, _, folder = authority
         files = [folder / "localhost.pem", folder / "localhost.key"]
-    program = PROGRAMS / "resets.py"
-    process = start(player.command(program, front, "server", port, first, *files))
+    program = PROGRAMS / "before_reset.py"
+    process = start(player.command(program, "blocking", "server", port, first, *files))
     process.wait_for("listening")
     sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
     if authority:
@@ -65,16 +68,16 @@ def as_client(start, player, front, first, authority):
     return sock, process
 
 
-def as_server(start, player, front, first, authority):
+def as_server(start, player, first, authority):
     """The same where the program is the client."""
     files = []
     if authority:
         _, certificate, folder = authority
         files = [folder / "ca.der"]
-    program = PROGRAMS / "resets.py"
+    program = PROGRAMS / "before_reset.py"
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        process = start(player.command(program, front, "client", port, first, *files))
+        process = start(player.command(program, "blocking", "client", port, first, *files))
         listening.settimeout(PATIENCE)
         sock, _ = listening.accept()
         sock.settimeout(PATIENCE)
@@ -88,12 +91,11 @@ def as_server(start, player, front, first, authority):
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("role", ["client", "server"])
-@pytest.mark.parametrize("party", OURS, ids=" ".join)
+@pytest.mark.parametrize("name", INTERPRETERS)
 @pytest.mark.parametrize("first", [0, 1], ids=["unread", "begun"])
-def test_what_came_before_a_reset_is_given(start, party, role, secure, first, authority):
-    name, front = party
+def test_what_came_before_a_reset_is_given(start, name, role, secure, first, authority):
     begin = as_client if role == "server" else as_server
-    sock, process = begin(start, PLAYERS[name], front, first, authority if secure else None)
+    sock, process = begin(start, PLAYERS[name], first, authority if secure else None)
     with contextlib.closing(sock):
         # In few segments, which all go before the reset; under TLS each is a record.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,4 @@
-"""``resets.py FRONT ROLE PORT FIRST [FILE...]``: counts the messages that came before a reset.
+"""``before_reset.py FRONT ROLE PORT FIRST [FILE...]``: counts what came before a reset.
 
 It takes the ``FIRST`` of them, and no more before a line comes on its standard input: by then the
 peer has sent all and is gone. ``FILE`` is the CA's certificate, or the server's and its key.
