@@ -44,7 +44,6 @@ class WithPlainQueue:
 
 PLAYERS = {
     **INTERPRETERS,
-    "micropython64-plain": WithPlainQueue(INTERPRETERS["micropython64"]),
     # Two programs are compiled one after the other.
     "micropython32-plain": WithPlainQueue(Interpreter("micropython32", "-X", "heapsize=160k")),
 }
