@@ -115,7 +115,8 @@ def test_what_asyncio_has_itself_goes_on_beside(name, queue, writer):
     one = Interpreter(name, "-X", "heapsize=1M")
     if queue == "plain":
         one = WithPlainQueue(one)
-    result = one.run(PROGRAMS / "streams.py", free_port(), timeout=60)
+    ports = [free_port() for _ in range(3)]
+    result = one.run(PROGRAMS / "streams.py", *ports, timeout=60)
     wanted = [f"the writer {writer}".replace("goes", "went"), "0 failed"]
     assert result.stdout.splitlines() == wanted, result.stdout + result.stderr
 

@@ -1,4 +1,4 @@
-"""``streams.py PORT``: what asyncio has itself, beside connections of ours. For MicroPython."""
+"""``streams.py PORT PORT PORT``: what asyncio has itself, beside connections of ours."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from asyncio import core
 import microws
 from microws import aio
 
-PORT = int(sys.argv[1])
+PORT, OTHER, THIRD = [int(port) for port in sys.argv[1:]]
 
 
 def expect(found, wanted):
@@ -40,7 +40,7 @@ async def echo_stream(reader, writer):
 
 
 async def stream():
-    reader, writer = await asyncio.open_connection("127.0.0.1", PORT + 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", OTHER)
     for i in range(100):
         line = b"%d\n" % i
         writer.write(line)
@@ -65,7 +65,7 @@ async def connection():
 
 async def beside_each_other():
     async with await aio.serve(echo, "127.0.0.1", PORT):
-        server = await asyncio.start_server(echo_stream, "127.0.0.1", PORT + 1)
+        server = await asyncio.start_server(echo_stream, "127.0.0.1", OTHER)
         await asyncio.gather(stream(), connection(), stream(), connection())
         flag = asyncio.ThreadSafeFlag()
 
@@ -120,7 +120,7 @@ async def writer_whose_reader_is_cancelled():
         await asyncio.sleep(0)
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        address = socket.getaddrinfo("127.0.0.1", PORT + 2)[0][-1]
+        address = socket.getaddrinfo("127.0.0.1", THIRD)[0][-1]
         listener.setsockopt(socket.SOL_SOCKET, 8, 4096)  # SO_RCVBUF
         listener.bind(address)
         listener.listen(1)
