@@ -10,7 +10,7 @@ from microws import blocking, core, loops
 from microws.errors import ConnectionClosed
 
 from host_tests.library.mock_socket import MockListener, MockSocket, Network
-from host_tests.library.test_blocking import Peer
+from host_tests.library.test_fronts import Peer
 from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, frame, frames, request, xor
 
 SIDES = pytest.mark.parametrize("side", ["client", "server"])
