@@ -50,6 +50,7 @@ class MockSocket(_Numbered):
         self.peer = peer
         self.incoming = bytearray(incoming)
         self.ended = False
+        self.full = False  # whether writes block
         self.step = step
         self.faults = dict(faults)
         self.calls = 0
@@ -102,6 +103,8 @@ class MockSocket(_Numbered):
     def send(self, data):
         self._call()
         assert len(data) > 0
+        if self.full:
+            raise BlockingIOError(errno.EAGAIN, "the peer takes nothing")
         n = min(len(data), self.step)
         self.written += data[:n]
         if self.peer:
@@ -128,7 +131,7 @@ class MockSocket(_Numbered):
 
     def ready(self, direction):
         if direction == select.POLLOUT:
-            return True
+            return not self.full
         return bool(self.incoming) or self.ended or self.broken is not None
 
 

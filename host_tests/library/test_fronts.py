@@ -383,6 +383,31 @@ def test_recv_times_out_although_pings_keep_coming(network):
         pytest.fail("recv(0.1) went on for seconds")
 
 
+@SIDES
+def test_a_call_without_a_timeout_waits_as_long_as_it_takes(network, side):
+    make, sock, _ = opened(network, side, frame(TEXT, b"half", side == "server")[:5])
+    ws = make()
+    with pytest.raises(Hang):
+        ws.recv()
+    network.sockets.append(MockListener([]))
+    listener = network.listen("0.0.0.0", 0)
+    with pytest.raises(Hang):
+        listener.accept()
+    assert not sock.closed
+
+
+@SIDES
+@pytest.mark.parametrize(
+    "message", ["x", "x" * 10000, ["x", "y"]], ids=["short", "long", "pieces"]
+)
+def test_a_send_waits_as_long_as_the_peer_takes_nothing(network, side, message):
+    make, sock, _ = opened(network, side)
+    ws = make()
+    sock.full = True
+    with pytest.raises(Hang):
+        ws.send(message)
+
+
 def test_connect_times_out(network):
     make, sock, _ = opened(network, "client", timeout=2)
     sock.peer = None
