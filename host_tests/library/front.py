@@ -218,6 +218,8 @@ class Front:
             self.handle(step)
             if step <= READ and not self.wire.incoming:
                 break
+            if step == WRITE and self.wire.room == 0:
+                break
         return events
 
     def feed_cut(self, data, cuts):
@@ -249,6 +251,7 @@ class Front:
         try:
             return next(self.ws._sender)
         except StopIteration:
+            self.ws._mute()
             raise self.ws._closed() from None
 
     def send(self, opcode, payload, fin=True):

@@ -178,6 +178,7 @@ class _Poller:
         self._watched = None
 
     def register(self, sock, direction):
+        direction &= select.POLLIN | select.POLLOUT
         self._watched = getattr(sock, "socket", sock), direction
 
     def poll(self, timeout_ms):

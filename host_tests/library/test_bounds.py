@@ -678,7 +678,7 @@ def test_recv_has_its_time_where_the_peer_takes_no_answers():
         peer.sendall(request())
         with listener.accept(timeout=PATIENCE) as ws:
             ws._sock.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            while ws._protocol.tx_end == 0:  # nothing waits to be sent
+            while not ws._busy:  # nothing waits to be sent
                 peer.sendall(frame(PING, b"p" * 125, True) * 40)
                 with pytest.raises(microws.Timeout):
                     ws.recv(0.001)

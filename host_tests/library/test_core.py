@@ -4,15 +4,13 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from microws.core import ENDED
+from microws import core
+from microws.core import ENDED, IDLE, MESSAGE, READ, WRITE
 from microws.errors import ConnectionClosed, ProtocolError
 
-from host_tests.library.front import INTO, OWN, PIECEWISE, Front, failed
-from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame
+from host_tests.library.front import INTO, OWN, PIECEWISE, Front, Wire, failed
+from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, frames
 
-FUZZ = settings(derandomize=True, deadline=None, max_examples=150)
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
 BIG = bytes(range(256)) * 20  # over the size from which a read goes straight into the middle
 
@@ -162,47 +160,6 @@ def test_script_at_every_split(client, mode, room, read_size):
     for cut in range(1, len(data)):
         front = Front(client, mode, room, read_size=read_size).feed_cut(data, [cut])
         assert front.outcome() == scripted(), cut
-
-
-@SIDES
-@given(st.data())
-@FUZZ
-def test_script_at_random_splits(client, data):
-    stream = script(not client)
-    cuts = data.draw(st.lists(st.integers(1, len(stream) - 1), max_size=12).map(sorted))
-    mode, room = data.draw(st.sampled_from(MODES))
-    read_size = data.draw(st.integers(131, 700))
-    front = Front(client, mode, room, read_size=read_size)
-    assert front.feed_cut(stream, cuts).outcome() == scripted()
-
-
-@SIDES
-@given(st.data())
-@FUZZ
-def test_random_messages_in_random_frames(client, data):
-    """Messages cut to frames, with pings between, and read in any pieces and mode."""
-    stream = b""
-    messages = []
-    replies = []
-    for i in range(data.draw(st.integers(1, 4))):
-        if data.draw(st.booleans()):
-            opcode, message = TEXT, data.draw(st.text(max_size=50)).encode() * 7
-        else:
-            opcode, message = BINARY, BIG[i : i + data.draw(st.sampled_from([0, 3, 130, 5000]))]
-        places = st.lists(st.integers(0, len(message)), max_size=4).map(sorted)
-        places = [0, *data.draw(places), len(message)]
-        messages.append((opcode, message))
-        for k, (at, end) in enumerate(itertools.pairwise(places)):
-            stream += frame(opcode if k == 0 else 0, message[at:end], not client,
-                            k == len(places) - 2)  # fmt: skip
-            if data.draw(st.booleans()):
-                stream += frame(PING, b"%d" % len(replies), not client)
-                replies.append((PONG, 1, b"%d" % len(replies)))
-    mode, room = data.draw(st.sampled_from([(OWN, 0), (INTO, 5000), (PIECEWISE, 50)]))
-    front = Front(client, mode, room, read_size=data.draw(st.sampled_from([131, 512, 9000])))
-    cuts = st.lists(st.integers(0, len(stream)), max_size=10).map(sorted)
-    front.feed_cut(stream, data.draw(cuts))
-    assert front.outcome() == (messages, replies, 0, "None")
 
 
 @SIDES
@@ -446,6 +403,7 @@ def test_this_side_closes_while_a_message_comes(client, mode, room):
         front.close()
         front.feed(data[cut:] + end)
         assert front.ended
+        assert front.messages == []
         assert front.ws.close_code == 1000
 
 
@@ -577,34 +535,6 @@ def test_memory_is_not_taken_for_a_message_over_the_bound(client, memory):
     assert [message[:2] for message in front.messages] == [(BINARY, BIG)]
 
 
-# Whatever comes, it ends as an event
-
-
-@SIDES
-@given(st.data())
-@FUZZ
-def test_any_bytes_end_as_an_event(client, data):
-    frames_ = st.builds(
-        frame,
-        st.integers(0, 15),
-        st.binary(max_size=140),
-        st.sampled_from([not client] * 9 + [client]),
-        st.booleans(),
-        st.sampled_from([0] * 9 + [4]),
-    )
-    stream = b"".join(data.draw(st.lists(frames_ | st.binary(max_size=20), max_size=8)))
-    mode, room = data.draw(st.sampled_from([(OWN, 0), (INTO, 100), (PIECEWISE, 5)]))
-    outcomes = []
-    for step in (1, data.draw(st.integers(2, 200)), 10000):
-        front = Front(client, mode, room, read_size=131)
-        front.feed_cut(stream, range(step, len(stream), step))
-        messages, replies, pongs, _ = front.outcome()
-        # The code in a Close frame is what counts, not the words.
-        replies = [(op, payload[:2] if op == CLOSE else payload) for op, _, payload in replies]
-        outcomes.append((messages, replies, pongs, front.ended, front.ws.close_code))
-    assert outcomes[0] == outcomes[1] == outcomes[2]
-
-
 # Sending
 
 
@@ -729,3 +659,260 @@ def test_opening_a_second_message_on_a_closed_connection_gives_the_reason():
     with pytest.raises(ProtocolError) as caught:
         front.send(TEXT, b"x")
     assert caught.value.code == 1002
+
+
+# The rules that core.py keeps, by their numbers there
+
+
+def until_it_waits(ws):
+    """Go on until there is nothing left to read, with what it yields then."""
+    while (step := next(ws._receiver)) > WRITE or ws._sock.incoming:
+        assert step not in (WRITE, ENDED)
+    return step
+
+
+@SIDES
+def test_rule_1_what_the_receiver_yields(client):
+    front = Front(client)
+    receiver = front.ws._receiver
+    stream = [
+        (frame(TEXT, b"one", not client), MESSAGE),
+        (frame(PING, b"", not client), None),
+        (frame(BINARY, BIG[:200], not client), MESSAGE),
+    ]
+    for data, step in stream:
+        # Too early, any number of times, at any byte: it asks again.
+        for i, byte in enumerate(data):
+            assert [next(receiver) for _ in range(3)] == [READ if i else IDLE] * 3
+            front.wire.incoming = bytes([byte])
+        if step:
+            assert next(receiver) == step
+    assert next(receiver) == IDLE
+    assert front.replies() == [(PONG, 1, b"")]
+
+
+ENDINGS = {
+    "Close": (lambda m: close_frame(4000, "why", m), ConnectionClosed(4000, "why"), 4000),
+    "Close without a code": (lambda m: frame(CLOSE, b"", m), ConnectionClosed(1005, ""), 1005),
+    "broken rule": (lambda m: frame(3, b"", m), ProtocolError(1002, "reserved opcode"), 1006),
+    "bound": (lambda m: frame(TEXT, bytes(101), m), ProtocolError(1009, "message too big"), 1006),
+    "end of stream": (None, ConnectionClosed(1006, ""), 1006),
+    "reset": (OSError(104, "reset"), ConnectionClosed(1006, ""), 1006),
+}
+
+
+class Line(Wire):
+    """A ``Wire`` of which every read, or every write, may fail."""
+
+    reading = writing = None
+
+    def readinto(self, buffer, n):
+        if self.reading and not self.incoming:
+            raise self.reading
+        return super().readinto(buffer, n)
+
+    def write(self, buffer, at, n):
+        if self.writing:
+            raise self.writing
+        return super().write(buffer, at, n)
+
+
+def on_a_line(client, **limits):
+    line = Line()
+    ws = core.Connection(client, 10, **limits)
+    ws._sock = line
+    ws._start(0, 0)
+    return ws, line
+
+
+@SIDES
+@pytest.mark.parametrize(("end", "error", "code"), ENDINGS.values(), ids=ENDINGS)
+def test_rule_2_the_end_and_the_steps_after_it(client, end, error, code):
+    ws, line = on_a_line(client, max_size=100)
+    assert next(ws._receiver) == IDLE
+    assert ws.close_code is None
+    line.room = 0
+    if end is None:
+        line.ended = True
+    elif isinstance(end, OSError):
+        line.reading = end
+    else:
+        line.incoming = end(not client)
+    # At once, though nothing can be sent as yet.
+    assert next(ws._receiver) == ENDED
+    assert (repr(ws._closed()), ws.close_code) == (repr(error), code)
+    if code != 1006 or isinstance(error, ProtocolError):
+        assert [next(ws._receiver) for _ in range(3)] == [WRITE] * 3
+        line.room = None
+        if client or isinstance(error, ProtocolError):
+            # It hears the peer out, so that TCP does not reset what has just been said.
+            line.incoming = bytes(1000)
+            assert until_it_waits(ws) == READ
+            line.ended = True
+        expected = b"" if code == 1005 else error.code.to_bytes(2, "big")
+        assert next(ws._receiver) == ENDED
+        [(opcode, _, payload)] = frames(bytes(line.sent))[0]
+        assert (opcode, payload[:2]) == (CLOSE, expected)
+    assert [next(ws._receiver) for _ in range(100)] == [ENDED] * 100
+
+
+THROWN = [
+    (ProtocolError(1008, "message takes too long"), 1008),
+    (ConnectionClosed(1006, ""), 1006),
+    (OSError(110, "timed out"), 1006),
+    (MemoryError(), 1009),
+]
+
+
+@SIDES
+@pytest.mark.parametrize(("error", "code"), THROWN, ids=repr)
+def test_rule_3_whatever_ends_it_ends_it_in_one_place(client, error, code):
+    data = script(not client)[:-20]
+    for cut in range(0, len(data), 7):
+        ws, line = on_a_line(client)
+        line.incoming = data[:cut]
+        assert until_it_waits(ws) <= READ
+        line.sent.clear()
+        assert ws._receiver.throw(error) == ENDED
+        assert (ws._closed().code, ws.close_code) == (code, 1006)
+        assert ws._data is ws._target is None
+        line.ended = True
+        assert next(ws._receiver) == ENDED
+        told = [payload[:2] for _, _, payload in frames(bytes(line.sent))[0]]
+        assert told == ([] if code == 1006 else [code.to_bytes(2, "big")])
+        # And it ends once: what comes later changes nothing.
+        assert next(ws._receiver) == ENDED
+        assert ws._closed().code == code
+
+
+@SIDES
+def test_rule_4_what_came_before_the_end_is_given_before_it(client):
+    data = script(not client)
+    for cut in range(0, len(data), 11):
+        whole = Front(client).feed_cut(data[:cut], [])
+        ws, line = on_a_line(client)
+        line.incoming = data[:cut]
+        line.reading = OSError(104, "reset")
+        given = []
+        while (step := next(ws._receiver)) != ENDED:
+            if step == MESSAGE:
+                given.append(ws._data if type(ws._data) is bytes else ws._data.encode())
+        assert given == [message for _, message, _ in whole.messages]
+
+
+@SIDES
+def test_rule_4_a_failed_write_stops_the_sender_alone(client):
+    ws, line = on_a_line(client)
+    next(ws._receiver)
+    line.writing = OSError(32, "broken pipe")
+    line.incoming = b"".join(
+        (
+            frame(TEXT, b"one", not client),
+            frame(PING, b"", not client),
+            frame(TEXT, b"two", not client),
+            close_frame(4001, "bye", not client),
+        )
+    )
+    given = []
+    while (step := next(ws._receiver)) != ENDED:
+        if step == MESSAGE:
+            given.append(ws._data)
+    assert given == ["one", "two"]
+    assert (ws.close_code, ws.close_reason) == (4001, "bye")
+    assert next(ws._sender, None) is None
+    assert line.sent == b""
+
+
+@SIDES
+@pytest.mark.parametrize("again", [(OWN, 0), (INTO, 6000)])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_rule_5_a_call_that_gives_up_takes_nothing_along(client, again, opcode):
+    message = (("a😀é€" * 500) if opcode == TEXT else "x" * 5000).encode()
+    data = frame(opcode, message[:100], not client, False) + frame(0, message[100:], not client)
+    for cut in (*range(0, 150, 3), 1000, 3000, len(data) - 1):
+        front = Front(client, INTO, 6000)
+        front.feed(data[:cut])
+        buffer = front.ws._target
+        front.receive(OWN)  # as a front does that gives up
+        assert front.ws._target is None
+        if buffer is not None:
+            buffer[:] = b"?" * 6000  # it is the caller's again
+        front.feed(data[cut : cut + 40])
+        front.receive(*again)
+        front.feed(data[cut + 40 :])
+        assert front.outcome()[0] == [(opcode, message)], cut
+
+
+class Interrupted(Line):
+    """Ctrl-C strikes in the call of that name."""
+
+    strikes = None
+
+    def readinto(self, buffer, n):
+        if self.strikes == "readinto":
+            raise KeyboardInterrupt
+        return super().readinto(buffer, n)
+
+    def write(self, buffer, at, n):
+        if self.strikes == "write":
+            super().write(buffer, at, min(n, 1))
+            raise KeyboardInterrupt
+        return super().write(buffer, at, n)
+
+
+@SIDES
+@pytest.mark.parametrize("strikes", ["readinto", "write"])
+def test_rule_6_an_interrupt_ends_the_generator_that_it_strikes(client, strikes):
+    front = Front(client)
+    front.ws._sock = front.wire = line = Interrupted()
+    front.ws._start(0, 0)
+    front.feed(frame(TEXT, b"one", not client))
+    line.strikes = strikes
+    line.incoming = frame(PING, b"p", not client) + frame(TEXT, b"two", not client)
+    with pytest.raises(KeyboardInterrupt):
+        front.feed()
+    line.strikes = None
+    assert front.ws.close_code == 1006
+    assert [next(front.ws._receiver) for _ in range(3)] == [ENDED] * 3
+    assert front.ws._closed().code == 1006
+    with pytest.raises(ConnectionClosed):
+        front.send(TEXT, b"x")
+    line.ended = True
+    front.close(1001)
+    # A Pong was half-way where it struck the write, and no Close may stand within it.
+    if strikes == "write":
+        assert len(line.sent) == 1
+    else:
+        assert front.replies() == [close_payload(1001)]
+
+
+@SIDES
+@pytest.mark.parametrize("room", [1, 5, 100, 300])
+def test_rule_7_a_frame_that_has_begun_is_sent_to_its_end_or_nothing_is(client, room):
+    def begun():
+        front = Front(client, write_size=256)
+        front.ws._sock = front.wire = Line()
+        front.ws._start(0, 0)
+        front.wire.room = room
+        front.begin(0x80 | BINARY, BIG)
+        assert len(front.sent) == room
+        return front
+
+    # Whatever wants to be sent meanwhile waits for its end ...
+    front = begun()
+    front.feed(frame(PING, b"p", not client))
+    front.close(1001)
+    front.wire.room = None
+    front.feed(close_frame(1001, "", not client))
+    assert front.replies() == [(BINARY, 1, BIG), (PONG, 1, b"p"), close_payload(1001)]
+    # ... and if that cannot be, is not sent at all.
+    front = begun()
+    front.wire.room = None
+    front.wire.writing = OSError(32, "broken pipe")
+    front.ws._push()
+    front.wire.writing = None
+    front.feed(frame(PING, b"p", not client) + frame(3, b"", not client))
+    assert front.ended
+    with pytest.raises(ProtocolError):
+        front.send(PING, b"")
+    assert len(front.sent) == room

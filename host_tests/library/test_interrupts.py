@@ -1,17 +1,38 @@
 """Ctrl-C, wherever it strikes: the connection is over with 1006, and no peer is accused of it."""
 
+import contextlib
 import errno
 import itertools
+import os
+import random
+import signal
+import socket
 import sys
+import threading
+import time
 
 import microws
 import pytest
 from microws import blocking, core, loops
 from microws.errors import ConnectionClosed
 
+from host_tests.library.endpoints import PROGRAMS
 from host_tests.library.mock_socket import MockListener, MockSocket, Network
 from host_tests.library.test_fronts import Peer
-from host_tests.support.wire import BINARY, CLOSE, PING, PONG, TEXT, frame, frames, request, xor
+from host_tests.support.interpreters import PATIENCE, Interpreter
+from host_tests.support.ports import free_port
+from host_tests.support.wire import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    close_frame,
+    frame,
+    frames,
+    request,
+    xor,
+)
 
 SIDES = pytest.mark.parametrize("side", ["client", "server"])
 BIG = bytes(range(256)) * 3
@@ -95,7 +116,10 @@ SENT = [
 
 def sent_by(sock):
     """The frames that went out, and the beginning of one that is cut short."""
-    data = bytes(sock.written[sock.peer.head :])
+    return whole_frames(bytes(sock.written[sock.peer.head :]))
+
+
+def whole_frames(data):
     for end in range(len(data), -1, -1):
         try:
             return frames(data[:end])[0], data[end:]
@@ -202,3 +226,83 @@ def test_it_strikes_between_two_lines(monkeypatch, side):
         check_sent(sock)
     assert at > 100
     assert ended > 50
+
+
+# On MicroPython, where it leaps out of whatever runs
+
+FLOOD = b"".join(
+    (
+        frame(TEXT, "aé€😀 ".encode() * 20, True),
+        frame(BINARY, bytes(range(256)), True),
+        frame(TEXT, "é".encode()[:1], True, False),
+        frame(PING, b"p", True),
+        frame(0, "é€".encode()[1:], True),
+        frame(BINARY, b"short", True),
+    )
+)
+ENDED = "ConnectionClosed(1006)"
+CLOSED = close_frame(1001)
+
+
+def flood(sock, over):
+    with contextlib.suppress(OSError):
+        while not over.is_set():
+            sock.sendall(FLOOD * 20)
+
+
+def heard(sock):
+    """All that the program sends until it ends the connection, or closes it."""
+    data = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while not data.endswith(CLOSED) and (part := sock.recv(65536)):
+            data += part
+    return data
+
+
+def ending(data):
+    """The last frames in ``data``, of which it has many."""
+    at = 0
+    while at + 4 <= len(data):
+        begin = at
+        size = data[at + 1]
+        at += 2
+        if size == 126:
+            size = data[at] << 8 | data[at + 1]
+            at += 2
+        at += size
+    return data[begin:]
+
+
+@pytest.mark.parametrize("name", ["micropython64", "micropython32"])
+def test_it_strikes_under_a_flood(start, name):
+    port = free_port()
+    interpreter = Interpreter(name, "-X", "heapsize=16m")
+    process = start(interpreter.command(PROGRAMS / "interrupted.py", port))
+    process.wait_for("listening")
+    chance = random.Random(13)
+    closed = ended = 0
+    for _ in range(60):
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+            sock.sendall(request())
+            over = threading.Event()
+            flooding = threading.Thread(target=flood, args=(sock, over))
+            flooding.start()
+            process.wait_for("open")
+            time.sleep(chance.random() * 0.03)  # anywhere
+            os.kill(process.pid, signal.SIGINT)
+            data = heard(sock)
+            over.set()
+            flooding.join()
+        struck = process.wait_for("")
+        # Where it strikes between two calls of the library, nothing has happened.
+        assert struck in (f"struck {ENDED} {ENDED} 1006", "struck nothing nothing None")
+        ended += ENDED in struck
+        assert process.wait_for("") == "closed"
+        head, _, data = data.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        last = ending(data)
+        if last[:1] == CLOSED[:1]:
+            assert last == CLOSED  # and no other: the peer has done nothing wrong
+            closed += 1
+    assert ended > 30
+    assert closed > 10

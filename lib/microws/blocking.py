@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _GONE = FAILURES + (ValueError,)
+# POLLERR and POLLHUP. They come unasked, but for MicroPython's TLS: where it has bytes already, it
+# looks no further for who asks for POLLIN alone.
+_LOST = const(24)
 _LATE = const(8)  # beside what the receiver yields: the time of a call is over
 
 
@@ -295,7 +298,7 @@ class WebSocket(Connection):
         if self._polled != direction:
             if self._poller is None:
                 self._poller = new_poller()
-            self._poller.register(self._sock, direction)
+            self._poller.register(self._sock, direction | _LOST)
             self._polled = direction
         for _, events in self._poller.ipoll(ms):
             if events > 7:
