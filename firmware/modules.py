@@ -31,7 +31,8 @@ def load_role(role: str) -> "Callable":
     """The role's `run()`. The other role is not loaded, for it would take memory."""
     # One module after the other: what loading leaves behind would cut a small heap into pieces.
     gc.collect()
-    for name in ("protocol", "handshake", "transport", "aio"):
+    front = "aio_server" if role == "server" else "aio"
+    for name in ("core", "handshake", role + "_handshake", "aio_connection", front):
         __import__("microws." + name)
         gc.collect()
     if role == "server":

@@ -1,68 +1,63 @@
 #!/usr/bin/env bash
 # Set up what the tests and the virtual boards need, in the project's own .venv/ and .cache/ and
-# nowhere else. Needs no root; quick when all is there already.
+# nowhere else. Needs no root; quick when all is there already. What was downloaded is kept.
 set -euo pipefail
 
-usage='Usage: setup.sh [PART...]     without a PART: all of them
-  venv         the Python packages of requirements.txt, in .venv
+usage='Usage: setup.sh [PART...]     without a PART: all of the first group
+  venv         the Python packages of setup/requirements.txt, in .venv
   micropython  MicroPython: .cache/bin/micropython64 and .cache/bin/micropython32
                (micropython64, micropython32: only that one)
   websocketd   .cache/bin/websocketd
   chromium     .cache/bin/chromium, and Playwright, which drives it, in .cache/playwright
+               (playwright: only that one)
   ip           .cache/bin/ip, of iproute2
   stubs        the MicroPython stubs for mypy, in .cache/stubs
-  rp2040       an emulated Raspberry Pi Pico and its firmware, in .cache/rp2040; not part of all
-       setup.sh --renew-lock [SET...]     lock the Debian packages that the index has now'
+  autobahn     the Autobahn test suite and a Python 2.7 for it, in .cache/conformance
+
+  peers        the libraries that the benchmark measures beside this one, in .cache/bench/peers
+  atheris      what the fuzzer is made with, in .cache/fuzz/site
+  rp2040       an emulated Raspberry Pi Pico and its firmware, in .cache/rp2040
+
+       setup.sh --renew-lock [SET...]     lock the Debian packages that the index has now
+
+A part that cannot be set up does not stop the others; the end says what is missing.
+SETUP_MICROPYTHON=newest takes the newest MicroPython that Debian has, instead of the oldest that will do.
+DEBIAN_MIRROR=URL takes Debian packages from there and from nowhere else.'
+all=(venv micropython64 micropython32 websocketd chromium playwright ip stubs autobahn)
+on_demand=(peers atheris rp2040)
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$top/.cache
-
-# debian SET FOLDER [--arch ARCH]: a set of setup/debian.toml, unpacked into FOLDER
-debian() {
-    python3 "$top/host_tests/setup/debian.py" unpack "$@"
-}
+here=$top/host_tests/setup
 
 fail() {
     printf '%s\n' "$1" >&2
     exit 1
 }
 
-# install_packages REQUIREMENTS PIP-OPTION...
-install_packages() {
-    local requirements=$1
-    shift
-    # -qq: a machine's own settings may make pip warn at length; what stops it is shown all the
-    # same. --no-deps: nothing comes in that is not pinned.
-    "$top/.venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps "$@" \
-        -r "$requirements" ||
-        fail "Cannot install ${requirements#"$top/"}. Check the network, then run this again."
+# debian SET FOLDER [--arch ARCH]: a set of debian.toml, unpacked into FOLDER
+debian() {
+    python3 "$here/debian.py" unpack "$@"
 }
 
-setup_venv() {
-    local requirements=$top/host_tests/requirements.txt stamp=$top/.venv/.set-up wanted wheel
-    # A virtual environment knows its own path and its Python: with another of either it is made
-    # anew.
-    wanted=$(printf '%s\n' "$top" && cat "$requirements" &&
-        python3 -c 'import sys; print(sys.version, sys.base_prefix)')
-    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+# wheels TITLE REQUIREMENTS [OPTION...]: Python packages; see wheels.py
+wheels() {
+    "$top/.venv/bin/python" "$here/wheels.py" "$@"
+}
+
+# packages TITLE REQUIREMENTS FOLDER [OPTION...]: Python packages in a folder of their own
+packages() {
+    local requirements=$2 folder=$3 wanted
+    setup_venv
+    wanted=$("$top/.venv/bin/python" -V && cat "$requirements")
+    if [ "$(cat "$folder/.set-up" 2>/dev/null)" = "$wanted" ]; then
         return
     fi
-    echo 'Setting up the Python packages in .venv ...'
-    rm -rf "$top/.venv"
-    if python3 -c 'import ensurepip' 2>/dev/null; then
-        python3 -m venv "$top/.venv" || fail 'Cannot make the virtual environment: see above.'
-    else
-        # Debian keeps pip for virtual environments in a package of its own, perhaps not installed.
-        debian pip "$cache/pip" || exit 1
-        wheel=("$cache"/pip/usr/share/python-wheels/pip-*.whl)
-        { python3 -m venv --without-pip "$top/.venv" &&
-            "$top/.venv/bin/python" "${wheel[0]}/pip" install -qq --no-index "${wheel[0]}"; } ||
-            fail 'Cannot make a virtual environment. Install python3-venv, then run this again.'
-    fi
-    install_packages "$requirements"
-    "$top/.venv/bin/python" -m pip check >/dev/null ||
-        fail "${requirements#"$top/"} does not go together: see .venv/bin/python -m pip check."
-    printf '%s\n' "$wanted" >"$stamp"
+    rm -rf "$folder.new"
+    wheels "$1" "$requirements" --target "$folder.new" "${@:4}"
+    printf '%s\n' "$wanted" >"$folder.new/.set-up"
+    rm -rf "$folder"
+    mv "$folder.new" "$folder"
 }
 
 # launcher NAME TEXT: .cache/bin/NAME, a shell script of that text
@@ -73,6 +68,32 @@ launcher() {
     mv "$cache/bin/$1.new" "$cache/bin/$1"
 }
 
+setup_venv() {
+    local requirements=$here/requirements.txt stamp=$top/.venv/.set-up wanted wheel
+    # A virtual environment knows its own path and its Python: with another of either it is made
+    # anew.
+    wanted=$(printf '%s\n' "$top" && cat "$requirements" &&
+        python3 -c 'import sys; print(sys.version, sys.base_prefix)')
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    rm -rf "$top/.venv"
+    if python3 -c 'import ensurepip' 2>/dev/null; then
+        python3 -m venv "$top/.venv" || fail 'Cannot make the virtual environment: see above.'
+    else
+        # Debian keeps pip for virtual environments in a package of its own, perhaps not installed.
+        debian pip "$cache/pip"
+        wheel=("$cache"/pip/usr/share/python-wheels/pip-*.whl)
+        { python3 -m venv --without-pip "$top/.venv" &&
+            "$top/.venv/bin/python" "${wheel[0]}/pip" install -qq --no-index "${wheel[0]}"; } ||
+            fail 'Cannot make a virtual environment. Install python3-venv, then run this again.'
+    fi
+    wheels 'the tools' "$requirements"
+    "$top/.venv/bin/python" -m pip check >/dev/null ||
+        fail "${requirements#"$top/"} does not go together: see .venv/bin/python -m pip check."
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
 # is_micropython COMMAND BITS: a MicroPython 1.24 or later of that word size that runs here
 is_micropython() {
     local code='import sys; print(sys.implementation.name, sys.implementation.version >= (1, 24),
@@ -80,12 +101,20 @@ is_micropython() {
     [ "$("$1" -c "$code" 2>/dev/null)" = "micropython True $2" ]
 }
 
+setup_micropython64() {
+    setup_micropython 64
+}
+
+setup_micropython32() {
+    setup_micropython 32
+}
+
 # setup_micropython BITS: the system's own where it has one; else Debian 13's package, started with
 # the C library of Debian 13
 setup_micropython() {
-    local bits=$1 name=micropython$1 system arch root loader libraries
+    local bits=$1 name=micropython$1 system arch program root=$cache/micropython$1 loader libraries
     system=$(command -v micropython) || system=
-    if [ -n "$system" ] && is_micropython "$system" "$bits"; then
+    if [ -z "${SETUP_MICROPYTHON-}" ] && [ -n "$system" ] && is_micropython "$system" "$bits"; then
         launcher "$name" "exec '$system' \"\$@\""
         return
     fi
@@ -98,20 +127,25 @@ setup_micropython() {
         arm64:32 | armhf:32) arch=armhf ;;
         *) fail "Debian has no $bits-bit MicroPython that runs on $(dpkg --print-architecture)." ;;
     esac
-    debian micropython "$cache/$name" --arch "$arch" || exit 1
-    root=$cache/$name
+    debian micropython "$root" --arch "$arch"
+    program=$root
+    if [ "${SETUP_MICROPYTHON-}" = newest ]; then
+        program=$root-newest
+        debian micropython-newest "$program" --arch "$arch"
+    fi
     loader=("$root"/usr/lib*/ld-linux*.so.*)
     libraries=("$root"/usr/lib/*-linux-gnu*)
     # Relative to the launcher, so that it still starts where the project was moved.
-    launcher "$name" "root=\${0%/*}/../$name
-exec \"\$root${loader[0]#"$root"}\" --argv0 \"\$0\" \\
-    --library-path \"\$root${libraries[0]#"$root"}\" \"\$root/usr/bin/micropython\" \"\$@\""
+    launcher "$name" "cache=\${0%/*}/..
+exec \"\$cache${loader[0]#"$cache"}\" --argv0 \"\$0\" \\
+    --library-path \"\$cache${libraries[0]#"$cache"}\" \\
+    \"\$cache${program#"$cache"}/usr/bin/micropython\" \"\$@\""
     is_micropython "$cache/bin/$name" "$bits" ||
         fail "This system cannot start Debian's $arch programs: $cache/bin/$name does not run."
 }
 
 setup_websocketd() {
-    debian websocketd "$cache/websocketd" || exit 1
+    debian websocketd "$cache/websocketd"
     launcher websocketd "exec \"\${0%/*}/../websocketd/usr/bin/websocketd\" \"\$@\""
 }
 
@@ -121,7 +155,7 @@ runs() {
 }
 
 # setup_chromium: the system's own where it has one; else Debian's package, with the libraries and
-# fonts that this system lacks
+# fonts that a minimal system lacks
 setup_chromium() {
     local system root=$cache/chromium
     for system in chromium chromium-browser google-chrome; do
@@ -131,7 +165,7 @@ setup_chromium() {
             return
         fi
     done
-    debian chromium "$root" || exit 1
+    debian chromium "$root"
     # Without a system's own settings it finds no font at all.
     cat >"$root/fonts.conf" <<'CONF'
 <?xml version="1.0"?>
@@ -157,6 +191,10 @@ exec \"\$root/usr/lib/chromium/chromium\" \"\$@\""
         fail "Chromium does not start: see .cache/bin/chromium --version. Remove .cache/chromium and run this again."
 }
 
+setup_playwright() {
+    packages Playwright "$here/requirements-browser.txt" "$cache/playwright"
+}
+
 # The system's own where it has one; else Debian 12's package, with its libraries beside it.
 setup_ip() {
     local system
@@ -164,40 +202,78 @@ setup_ip() {
         launcher ip "exec '$system' \"\$@\""
         return
     fi
-    debian iproute2 "$cache/iproute2" || exit 1
+    debian iproute2 "$cache/iproute2"
     launcher ip "root=\${0%/*}/../iproute2
 libraries=\$(printf '%s:' \"\$root\"/lib/*-linux-gnu* \"\$root\"/usr/lib/*-linux-gnu*)
 LD_LIBRARY_PATH=\${libraries%:} exec \"\$root/bin/ip\" \"\$@\""
 }
 
-# setup_packages REQUIREMENTS FOLDER WHAT: packages beside those of .venv
-setup_packages() {
-    local requirements=$1 folder=$2 wanted
-    setup_venv
-    wanted=$("$top/.venv/bin/python" -V && cat "$requirements")
-    if [ "$(cat "$folder/.set-up" 2>/dev/null)" = "$wanted" ]; then
-        return
-    fi
-    echo "Setting up $3 ..."
-    rm -rf "$folder.new"
-    install_packages "$requirements" --target "$folder.new"
-    printf '%s\n' "$wanted" >"$folder.new/.set-up"
-    rm -rf "$folder"
-    mv "$folder.new" "$folder"
+setup_stubs() {
+    packages 'the MicroPython stubs' "$here/requirements-stubs.txt" "$cache/stubs"
 }
 
-if [ "${1-}" = --renew-lock ]; then
-    exec python3 "$top/host_tests/setup/debian.py" renew "${@:2}"
-fi
-[ $# -gt 0 ] || set -- venv micropython websocketd chromium ip stubs
+setup_autobahn() {
+    local root=$cache/conformance suite=$top/host_tests/conformance wanted libraries certificates
+    setup_venv
+    debian pypy "$root/pypy"
+    # It starts with this system's own C library.
+    libraries=$(printf '%s:' "$root"/pypy/{,usr/}lib/*-linux-gnu*)
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
+        "${libraries%:}" "$root/pypy/usr/bin/pypy" >"$root/python2.new"
+    chmod +x "$root/python2.new"
+    mv "$root/python2.new" "$root/python2"
+    wanted=$(cat "$suite"/requirements-py27*.txt)
+    if [ "$(cat "$root/site/.set-up" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    rm -rf "$root/build" "$root/site" "$root/site.new"
+    wheels 'pip for Python 2.7' "$suite/requirements-py27-build.txt" --for-python2 --no-compile \
+        --target "$root/build"
+    # An old pip brings old certificates: those of the new one are used. Built without a C compiler:
+    # PyPy uses none of the C accelerators, but their build cannot be left out.
+    certificates=$("$top/.venv/bin/python" -c 'import pip._vendor.certifi as c; print(c.where())')
+    CC=true LDSHARED=true PIP_CERT=${PIP_CERT:-$certificates} PIP_NO_CACHE_DIR=1 \
+        PYTHONPATH=$root/build wheels 'the Autobahn test suite' "$suite/requirements-py27.txt" \
+        --python2 "$root/python2" --no-compile --target "$root/site.new"
+    printf '%s\n' "$wanted" >"$root/site.new/.set-up"
+    mv "$root/site.new" "$root/site"
+}
+
+# They run on MicroPython.
+setup_peers() {
+    packages 'the peers' "$top/host_tests/bench/requirements.txt" "$cache/bench/peers" --no-compile
+}
+
+# It has packages for some versions of CPython only, and is not built here.
+setup_atheris() {
+    packages atheris "$top/host_tests/fuzz/requirements.txt" "$cache/fuzz/site" --no-build
+}
+
+setup_rp2040() {
+    packages 'the emulator' "$top/host_tests/rp2040/requirements.txt" "$cache/rp2040/packages"
+    "$top/host_tests/rp2040/emulator.sh"
+    "$top/host_tests/rp2040/firmware.sh"
+}
+
+parts=()
 for part; do
     case $part in
-        venv | micropython | micropython64 | micropython32 | websocketd | chromium | ip | stubs | rp2040) ;;
+        --renew-lock) break ;;
         -h | --help) printf '%s\n' "$usage"; exit ;;
-        *) fail "setup.sh: no such part: $part
-$usage" ;;
+        micropython) parts+=(micropython64 micropython32) ;;
+        chromium) parts+=(chromium playwright) ;;
+        *)
+            [[ " ${all[*]} ${on_demand[*]} " = *" $part "* ]] || fail "setup.sh: no such part: $part
+$usage"
+            parts+=("$part")
+            ;;
     esac
 done
+[ $# -gt 0 ] || parts=("${all[@]}")
+case ${SETUP_MICROPYTHON-} in
+    '' | newest) ;;
+    *) fail "SETUP_MICROPYTHON is $SETUP_MICROPYTHON; allowed: newest, or nothing" ;;
+esac
 
 command -v python3 >/dev/null ||
     fail 'There is no python3 here. Install Python 3.11 or later, then run this again.'
@@ -205,33 +281,35 @@ python3 -c 'import sys
 if sys.version_info < (3, 11):
     sys.exit("python3 is %d.%d here, too old. Put Python 3.11 or later first on PATH, "
              "then run this again." % sys.version_info[:2])' || exit 1
+if [ "${1-}" = --renew-lock ]; then
+    exec python3 "$here/debian.py" renew "${@:2}"
+fi
+
 mkdir -p "$cache"
 # Two at a time would write the same files: the later one waits.
 if command -v flock >/dev/null; then
     exec 8>"$cache/setup.lock"
     flock -n 8 || { echo 'Waiting for another setup.sh to finish ...'; flock 8; }
 fi
-for part; do
-    case $part in
-        venv) setup_venv ;;
-        micropython) setup_micropython 64; setup_micropython 32 ;;
-        micropython64) setup_micropython 64 ;;
-        micropython32) setup_micropython 32 ;;
-        websocketd) setup_websocketd ;;
-        ip) setup_ip ;;
-        chromium)
-            setup_chromium
-            setup_packages "$top/host_tests/requirements-browser.txt" "$cache/playwright" Playwright
-            ;;
-        stubs)
-            setup_packages "$top/host_tests/requirements-stubs.txt" "$cache/stubs" \
-                'the MicroPython stubs'
-            ;;
-        rp2040)
-            setup_packages "$top/host_tests/rp2040/requirements.txt" "$cache/rp2040/packages" \
-                'the emulator'
-            "$top/host_tests/rp2040/emulator.sh"
-            "$top/host_tests/rp2040/firmware.sh"
-            ;;
+said=$cache/setup.said
+missing=()
+for i in "${!parts[@]}"; do
+    part=${parts[i]}
+    export SETUP_STEP="[$((i + 1))/${#parts[@]}] "
+    set +e
+    (set -e; "setup_$part") 2>"$said"
+    status=$?
+    set -e
+    cat "$said" >&2
+    case $status in
+        0) ;;
+        130) exit 130 ;;
+        *) missing+=("$part: $(tail -n 1 "$said")") ;;
     esac
 done
+rm -f "$said"
+if [ ${#missing[@]} -gt 0 ]; then
+    # Once more, where it is seen: much may have been said since.
+    printf 'Missing: %s\n' "${missing[@]}" >&2
+    exit 1
+fi

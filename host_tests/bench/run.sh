@@ -9,20 +9,6 @@ if [ "${1-}" = --bare-metal ]; then
     exec .venv/bin/python host_tests/bench/bare_metal.py "${@:2}"
 fi
 
-./host_tests/setup.sh venv micropython
-
-requirements=host_tests/bench/requirements.txt
-peers=.cache/bench/peers
-if ! cmp -s "$requirements" "$peers/.set-up"; then
-    echo 'Setting up the peers ...'
-    rm -rf "$peers" "$peers.new"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile \
-        --target "$peers.new" -r "$requirements" || {
-        echo 'Cannot install the peers. Check the network, then run this again.' >&2
-        exit 1
-    }
-    cp "$requirements" "$peers.new/.set-up"
-    mv "$peers.new" "$peers"
-fi
+./host_tests/setup.sh venv micropython peers rp2040
 
 exec .venv/bin/python -m host_tests.bench.bench "$@"

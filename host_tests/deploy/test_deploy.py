@@ -432,7 +432,7 @@ def test_a_file_system_that_fills_up_meanwhile_is_told(new_board):
 def test_what_was_left_half_done_makes_room(new_board):
     half = {"lib/microws/aio.py.new": b"x" * 170000, "config.json.new": b'{"role":'}
     mine = {"data.new": b"mine", "lib/data.new": b"mine"}
-    one = new_board({**half, **mine}, blocks=104)
+    one = new_board({**half, **mine}, blocks=112)
     files, _ = deployed(one)
     assert ours(files) == {**program(), **mine}
 

@@ -15,6 +15,7 @@ from host_tests.deploy import virtual
 from host_tests.support.interpreters import environment
 from host_tests.support.interrupt import interrupt
 from host_tests.support.paths import TOP
+from host_tests.support.tools import namespaces
 
 # The server role by itself; what happens to its board follows from what it says.
 SERVER = """
@@ -310,6 +311,7 @@ def test_the_client_role_tells_of_a_refused_handshake(board):
 
 @pytest.mark.parametrize("role", ["server", "client"])
 def test_a_peer_that_vanishes_is_noticed(interpreter, start, tmp_path, role):
+    namespaces()
     board = virtual.Board("board", tmp_path / "board", {})
     process = start(
         [

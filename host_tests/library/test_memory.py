@@ -11,7 +11,6 @@ from host_tests.library.front import INTO, OWN, PIECEWISE, Front
 from host_tests.library.test_bounds import ON_THE_BOARD
 from host_tests.library.test_compression import packed
 from host_tests.support.interpreters import Interpreter
-from host_tests.support.paths import BIN
 from host_tests.support.wire import BINARY, CLOSE, PING, TEXT, close_frame, frame, frames
 
 SIDES = pytest.mark.parametrize("client", [True, False], ids=["client", "server"])
@@ -129,7 +128,7 @@ for room in range(0, 20000, 400):
 
 @pytest.mark.parametrize("name", ["micropython64", "micropython32"])
 def test_no_memory_on_a_heap_that_is_full(name):
-    interpreter = Interpreter(name, BIN / name, "-X", "heapsize=256k")
+    interpreter = Interpreter(name, "-X", "heapsize=256k")
     result = interpreter.run("-c", ON_THE_BOARD + ROOMS % script(False))
     assert result.stderr == ""
     lines = [[int(word) for word in line.split()] for line in result.stdout.splitlines()]

@@ -18,12 +18,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from progress import Progress, megabytes
+from progress import Failure, Progress, megabytes, say, size_of
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
@@ -33,7 +34,13 @@ CACHE = TOP / ".cache" / "debian"
 HELPER = "/usr/lib/apt/apt-helper"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 NEXT_SUITE = {"bullseye": "bookworm", "bookworm": "trixie", "trixie": "forky", "forky": "sid"}
-ROUNDS = 3  # how often a download that broke off is tried, beside what apt itself tries again
+HELPER_OPTIONS = [
+    "-oAPT::Sandbox::User=root",
+    "-oAcquire::Retries=3",
+    "-oAcquire::http::Timeout=30",
+    "-oAcquire::https::Timeout=30",
+]
+ROUNDS = 2  # how often a download that broke off is tried, beside what apt itself tries again
 
 HEADER = """\
 # The files of Debian's packages that the project takes, for the sets of debian.toml. Of several
@@ -42,10 +49,6 @@ HEADER = """\
 #
 # set suite architecture package version bytes SHA-256 path
 """
-
-
-class Failure(Exception):
-    """Something that the person at the terminal can put right."""
 
 
 class File(NamedTuple):
@@ -155,7 +158,7 @@ def download(files, title):
     if not missing:
         return {}
     total = sum(file.size for file in missing)
-    print(f"{title}: {len(missing)} files, {megabytes(total)}, to download", flush=True)
+    say(f"{title}: {len(missing)} files, {megabytes(total)}, to download")
     part = CACHE / "part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -163,8 +166,7 @@ def download(files, title):
     done = 0
     for mirror in mirrors():
         for _ in range(ROUNDS):
-            with Progress(total, part, done) as progress:
-                errors = ask(mirror, missing, part, progress)
+            errors = ask(mirror, missing, part, total, done)
             for file in list(missing):
                 if is_whole(part / file.name, file):
                     (part / file.name).replace(CACHE / file.name)
@@ -195,32 +197,32 @@ def broken(reason):
     return not re.search(r"\b40[34]\b|\b410\b|Hash Sum mismatch", reason)
 
 
-def ask(mirror, files, folder, progress):
-    """Download ``files`` into ``folder`` with apt, which checks them; a dict of what failed."""
+def ask(mirror, files, folder, total, done):
+    """Download ``files`` into ``folder`` with apt, which checks them; a dict of what failed.
+
+    Shows how far it is: of ``total`` bytes ``done`` are here already.
+    """
+    addresses = {f"{mirror}/{file.path}": file for file in files}
     arguments = []
-    for file in files:
-        arguments += [f"{mirror}/{file.path}", str(folder / file.name), f"SHA256:{file.sha256}"]
-    process = subprocess.Popen(
-        [
-            HELPER,
-            "-oAPT::Sandbox::User=root",
-            "-oAcquire::Retries=3",
-            "-oAcquire::http::Timeout=30",
-            "download-file",
-            *arguments,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
-    progress.watch(process)
-    told = dict(re.findall(r"^E: Failed to fetch (\S+)  (.*)$", process.stderr.read(), re.M))
-    process.wait()
-    by_address = {f"{mirror}/{file.path}": file for file in files}
-    return {
-        by_address[a]: reason.split(" [IP:")[0] for a, reason in told.items() if a in by_address
-    }
+    for address, file in addresses.items():
+        arguments += [address, folder / file.name, f"SHA256:{file.sha256}"]
+    with tempfile.TemporaryFile("w+") as said, Progress(total) as progress:
+        process = subprocess.Popen(
+            [HELPER, *HELPER_OPTIONS, "download-file", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+        while True:
+            try:
+                process.wait(0.2)
+                break
+            except subprocess.TimeoutExpired:
+                size = done + size_of(folder)
+                progress.show(size, f"{megabytes(size)} of {megabytes(total)}")
+        said.seek(0)
+        told = re.findall(r"^E: Failed to fetch (\S+)  (.*?)(?: \[IP:.*)?$", said.read(), re.M)
+    return {addresses[address]: reason for address, reason in told if address in addresses}
 
 
 class Index:
@@ -357,11 +359,14 @@ class Set:
         """What a folder that holds this set is known by."""
         return "".join(f"{line}\n" for line in (self.name, *self.packages, *self.lock))
 
+    @property
+    def title(self):
+        return f"{self.name} ({self.suite}, {self.arch})"
+
     def bring(self):
         """Its files, all of them whole in .cache/debian."""
-        title = f"{self.name} ({self.suite}, {self.arch})"
         if self.lock:
-            files, stale = self.bring_locked(title)
+            files, stale = self.bring_locked()
             if not stale:
                 return files
             for file, reason in stale.items():
@@ -376,13 +381,13 @@ class Set:
         reasons = []
         # All of a set from one index: its packages were made to go together.
         for suite in suites:
-            print(f"{title}: reading the index of {suite}", flush=True)
+            say(f"{self.title}: reading the index of {suite}")
             try:
                 files = from_index(self.name, self.wanted, suite, self.arch, self.packages)
             except Failure as failure:
                 reasons.append(str(failure))
                 continue
-            gone = download(files, title)
+            gone = download(files, self.title)
             if not gone:
                 return files
             reasons += gone.values()
@@ -391,7 +396,7 @@ class Set:
             f"{'; '.join(reasons)}. Set DEBIAN_MIRROR=URL to another mirror, then run this again."
         )
 
-    def bring_locked(self, title):
+    def bring_locked(self):
         """The files that the lock names, and in a dict those that no mirror has, with reasons.
 
         Packages of one source stand in the lock with the same versions: where a line of one is
@@ -406,7 +411,7 @@ class Set:
                 source: [of[min(turn, len(of) - 1)] for of in packages.values()]
                 for source, packages in lines.items()
             }
-            gone = download([file for some in files.values() for file in some], title)
+            gone = download([file for some in files.values() for file in some], self.title)
             turn += 1
             for source, some in files.items():
                 if not gone.keys() & set(some):
@@ -426,6 +431,7 @@ def unpack(wanted, folder):
         return
     with held():
         files = wanted.bring()
+        say(f"{wanted.title}: unpacking")
         new = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
@@ -447,7 +453,10 @@ def fetch(wanted, folder):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for file in files:
-            os.link(CACHE / file.name, folder / file.name)
+            try:
+                os.link(CACHE / file.name, folder / file.name)
+            except OSError:  # another file system
+                shutil.copy(CACHE / file.name, folder)
 
 
 def held():
@@ -457,7 +466,7 @@ def held():
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("Waiting for another set-up to finish ...", flush=True)
+        say("Waiting for another set-up to finish ...")
         fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
@@ -547,5 +556,7 @@ if __name__ == "__main__":
         main()
     except Failure as failure:
         sys.exit(str(failure))
+    except OSError as error:  # no room on the disk, no permission
+        sys.exit(f"{error}. Put that right, then run this again.")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,25 +1,43 @@
-"""How far a download is: a bar on a terminal, elsewhere a line every few seconds."""
+"""What the set-up shows: a line for each step, and how far it is."""
 
 import contextlib
-import subprocess
+import os
 import sys
+import time
 
 WIDTH = 30
-EVERY = {True: 0.2, False: 10.0}  # seconds between two looks: on a terminal, elsewhere
+EVERY = 10.0  # seconds between two lines where there is no terminal
+STEP = os.environ.get("SETUP_STEP", "")  # "[2/7] ", from setup.sh
+
+
+class Failure(Exception):
+    """Something that the person at the terminal can put right."""
+
+
+def say(text):
+    print(f"{STEP}{text}", flush=True)
 
 
 def megabytes(size):
     return f"{size / 1e6:.1f} MB"
 
 
-class Progress:
-    """Shows how files in ``folder`` grow; of ``total`` bytes ``done`` are elsewhere."""
+def size_of(folder):
+    """The bytes of the files in ``folder``, which may come and go meanwhile."""
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
 
-    def __init__(self, total, folder, done=0):
+
+class Progress:
+    """A bar on a terminal, taken away at the end; elsewhere a line every few seconds."""
+
+    def __init__(self, total):
         self.total = total
-        self.folder = folder
-        self.done = done
         self.is_terminal = sys.stdout.isatty()
+        self.last = time.monotonic()
 
     def __enter__(self):
         return self
@@ -28,24 +46,11 @@ class Progress:
         if self.is_terminal:
             print("\r\033[K", end="", flush=True)
 
-    def watch(self, process):
-        """Show it until ``process``, a Popen, ends."""
-        while True:
-            try:
-                process.wait(EVERY[self.is_terminal])
-                return
-            except subprocess.TimeoutExpired:
-                self.show()
-
-    def show(self):
-        size = self.done
-        for path in self.folder.rglob("*"):
-            with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
-                size += path.stat().st_size
-        size = min(size, self.total)
+    def show(self, done, text):
+        """``done`` of the total, and how to say that."""
         if self.is_terminal:
-            bar = "#" * (WIDTH * size // self.total)
-            text = f"\r  [{bar:<{WIDTH}}] {megabytes(size)} of {megabytes(self.total)}\033[K"
-            print(text, end="", flush=True)
-        else:
-            print(f"  {megabytes(size)} of {megabytes(self.total)}", flush=True)
+            bar = "#" * (WIDTH * min(done, self.total) // self.total)
+            print(f"\r  [{bar:<{WIDTH}}] {text}\033[K", end="", flush=True)
+        elif time.monotonic() - self.last > EVERY:
+            self.last = time.monotonic()
+            print(f"  {text}", flush=True)

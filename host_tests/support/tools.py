@@ -5,6 +5,7 @@ A test that asks for a tool that is missing is skipped with the command that bri
 """
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -24,10 +25,7 @@ _TOOLS = {
         TOP / ".cache" / "stubs" / "stubber" / "tools" / "manifestfile.py",
         _SETUP + "stubs",
     ),
-    "autobahn": (
-        TOP / ".cache" / "conformance" / "site",
-        "./host_tests/conformance/run.sh --help",
-    ),
+    "autobahn": (TOP / ".cache" / "conformance" / "site", _SETUP + "autobahn"),
 }
 _VENV = _SETUP + "venv, then pytest of .venv/bin"
 _PACKAGES = {
@@ -50,8 +48,14 @@ def tool(name):
     return path
 
 
-def _lack(name, command):
-    message = f"no {name}; it comes with {command}"
+def namespaces():
+    """Ask for network namespaces of one's own, as ``unshare`` makes them."""
+    if subprocess.run(["unshare", "-Urn", "true"], capture_output=True).returncode:
+        _lack("namespaces", "root's rights, or a system that allows user namespaces")
+
+
+def _lack(name, source):
+    message = f"no {name}; it comes with {source}"
     if os.environ.get("CI"):
         pytest.fail(message, pytrace=False)
     pytest.skip(message, allow_module_level=True)

@@ -172,13 +172,19 @@ class WebSocket(SocketWaiter, Connection):
             await self._send_frame(self._byte0 if first else 0x80, b"")
         except BaseException:
             if not first:
-                # Half a message has gone, and nothing can take it back.
-                payload = close_payload(1011, "message not complete")
-                await self._guarded(self._send_last(payload))
+                await self._break_off()
             raise
         finally:
             self._fragmenting = False
             self._free()
+
+    async def _break_off(self) -> None:
+        """Half a message has gone, and nothing can take it back."""
+        try:
+            payload = close_payload(1011, "message not complete")
+            await self._guarded(self._send_last(payload))
+        except (MemoryError, OSError, WebSocketError):
+            self._shut()
 
     async def _send_piece(self, piece: "Any", text: "bool | None", first: bool) -> None:
         data = self._encode(piece, text)
@@ -312,8 +318,11 @@ class WebSocket(SocketWaiter, Connection):
                 step = next(self._receiver)
                 if step >= MESSAGE:
                     break
-                if step or self._busy or timeout is not None:
-                    step = yield from self._await(step, timeout)
+                if timeout is not None and self._deadline is None:
+                    self._heard = self._was_heard  # it was the alarm that woke it
+                    raise Timeout("timed out")
+                if step or self._busy:
+                    step = yield from self._await(step)
                 else:
                     self._late = 0
                     yield self._enter(0)
@@ -354,13 +363,10 @@ class WebSocket(SocketWaiter, Connection):
             await self._next_end()
 
     @generator
-    def _await(self, step: int, timeout: "float | None") -> "Any":
+    def _await(self, step: int) -> "Any":
         """A wait that is not the usual one: gives a step of the receiver's."""
         if self._busy and not self._writing:
             self._flush_alone()  # a peer that takes no answers may still speak
-        if timeout is not None and self._deadline is None:
-            self._heard = self._was_heard  # it was the alarm that woke it
-            raise Timeout("timed out")
         if step == IDLE:
             self._late = 0
         elif 0 <= self._patience < self._late:
@@ -565,12 +571,13 @@ class WebSocket(SocketWaiter, Connection):
 
     async def _guard(self, idle: "float | None") -> None:
         left = self.close_timeout
-        while left > 0:
+        beat = left if idle is None else idle / 5
+        silent = 0  # beats since something came
+        while left > 0 and silent < 5:
             self._heard = False
-            await asyncio.sleep(left if idle is None else min(left, idle))
-            if idle is None or not (self._heard or self._busy):
-                break
-            left -= idle
+            await asyncio.sleep(min(left, beat))
+            silent = 0 if self._heard or self._busy else silent + 1
+            left -= beat
         self._shut()
 
     def _shut(self) -> None:

@@ -10,7 +10,6 @@ from .core import WRITE, Connection, check_limits
 from .errors import HandshakeError
 from .handshake import (
     accept_key,
-    basic,
     build_head,
     has_token,
     is_token,
@@ -20,7 +19,7 @@ from .handshake import (
     read_head,
     write_all,
 )
-from .url import parse_url
+from .url import basic, parse_url
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:

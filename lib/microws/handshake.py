@@ -23,11 +23,6 @@ def accept_key(key: str) -> str:
     return str(b2a_base64(sha1(key.encode() + _GUID)), "ascii").strip()
 
 
-def basic(data: bytes) -> str:
-    """The value of Authorization (RFC 7617) for ``b"name:password"``."""
-    return "Basic " + str(b2a_base64(data), "ascii").strip()
-
-
 # Texts are looked through as bytes: MicroPython keeps each character that it makes a str of for
 # ever.
 

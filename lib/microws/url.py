@@ -1,6 +1,6 @@
-"""ws:// and wss:// URLs (RFC 6455 §3)."""
+"""ws:// and wss:// URLs (RFC 6455 §3), and the name and password in them. Loads nothing else."""
 
-from .handshake import is_visible
+from binascii import b2a_base64
 
 
 def parse_url(url: str) -> "tuple[bool, str, int, str, bytes]":
@@ -37,7 +37,7 @@ def parse_url(url: str) -> "tuple[bool, str, int, str, bytes]":
         or scheme not in ("ws", "wss")
         or "#" in rest
         or (sign and ":" not in user)
-        or (not is_visible(rest))
+        or [c for c in rest.encode() if not 32 < c < 127]
     ):
         raise ValueError("url must be ws[s]://[user:password@]host[:port][/path] without #")
     return scheme == "wss", host, number, path, unquote(user)
@@ -52,3 +52,8 @@ def unquote(text: str) -> bytes:
             raise ValueError("malformed percent-encoding")
         data += bytes((int(part[:2], 16),)) + part[2:].encode()
     return data
+
+
+def basic(data: bytes) -> str:
+    """The value of Authorization (RFC 7617) for ``b"name:password"``."""
+    return "Basic " + str(b2a_base64(data), "ascii").strip()

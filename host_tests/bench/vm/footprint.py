@@ -1,10 +1,30 @@
-"""Heap that the compiled library takes: module by module, and with one client connected.
+"""Heap that the compiled library takes, module by module: NAME BYTES lines.
 
-Prints NAME BYTES lines, ``connected`` for all that stands once a client is connected.
+Modules that are loaded by one import have one line, with their names joined by "+".
 """
 
+import asyncio
 import gc
 import sys
+
+# Each after those that it imports. Further names are those of modules that come with it.
+MODULES = (
+    ("__init__", "_compat", "errors"),
+    ("loops", "_viper"),
+    ("core",),
+    ("blocking",),
+    ("handshake",),
+    ("url",),
+    ("client_handshake",),
+    ("server_handshake",),
+    ("listener",),
+    ("_ioqueue",),
+    ("aio_connection",),
+    ("aio",),
+    ("aio_server",),
+    ("compression",),
+    ("pin",),
+)
 
 
 def used():
@@ -12,22 +32,12 @@ def used():
     return gc.mem_alloc()
 
 
-# Each after those that it imports.
-CLIENT = ["sha1", "mask", "utf8", "frames", "handshake", "protocol", "transport", "sync"]
-MORE = ["pin", "upgrade", "listener", "aio", "aio_server", "permessage_deflate"]
-
-
-def load(names):
-    for name in names:
-        before = used()
-        __import__(name)
-        print(name.split(".")[-1], used() - before)
-
-
-start = used()
-load(["microws"] + ["microws." + name for name in CLIENT])
-import microws  # noqa: E402
-
-ws = microws.connect(f"ws://127.0.0.1:{sys.argv[1]}/")
-print("connected", used() - start)
-load(["microws." + name for name in MORE])
+asyncio.new_event_loop()  # a program has it already
+for names in MODULES:
+    before = used()
+    known = set(sys.modules)
+    __import__("microws" if names[0] == "__init__" else "microws." + names[0])
+    print("+".join(names), used() - before)
+    new = set(sys.modules) - known
+    if len([name for name in new if name.startswith("microws")]) != len(names):
+        raise SystemExit(f"{names[0]} brings with it {new}")

@@ -12,9 +12,7 @@ into = bytearray(SIZE)
 text = b"dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 if WORK.endswith("microws"):
-    from microws.mask import apply_mask
-    from microws.sha1 import sha1
-    from microws.utf8 import validate
+    from microws.loops import apply_mask, sha1, validate
 
 
 def sha1_ours(n):
