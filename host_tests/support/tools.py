@@ -20,6 +20,11 @@ _TOOLS = {
     "chromium": (BIN / "chromium", _SETUP + "chromium"),
     "ip": (BIN / "ip", _SETUP + "ip"),
     "mpremote": (TOP / ".venv" / "bin" / "mpremote", _SETUP + "venv"),
+    "oldest.uf2": (TOP / ".cache" / "rp2040" / "oldest.uf2", _SETUP + "rp2040"),
+    "newest.uf2": (
+        TOP / ".cache" / "rp2040" / "newest.uf2",
+        "./host_tests/rp2040/firmware.sh newest",
+    ),
     # MicroPython's own reader of manifests, as the stubs' maker packs it.
     "manifestfile.py": (
         TOP / ".cache" / "stubs" / "stubber" / "tools" / "manifestfile.py",

