@@ -264,7 +264,7 @@ class Connection:
         target: Any = None
         data: Any = None
         to: Any = None
-        piecewise = partial = skip = packed = give = full = False
+        piecewise = partial = skip = packed = give = False
         left = -1  # bytes to come of a frame's payload, -1 between frames
         got = 0  # bytes that were read straight to their destination
         at = utf8 = fragments = phase = fin = opcode = 0
@@ -445,9 +445,7 @@ class Connection:
                         hi = k
                         to = whole[k:]
                     n = len(to)
-                # What follows a read that was full is likely to be there. Should a reset come with
-                # it, only a message that is not whole is lost.
-                if not (self._hung_up or (full and direct and not piecewise)):
+                if not self._hung_up:
                     yield READ if partial or lo < hi else IDLE
                     if not partial:
                         pass
@@ -471,7 +469,6 @@ class Connection:
                 # MicroPython reads on until the buffer is full, and where a reset follows the
                 # bytes, it raises and their number is lost. Byte by byte, none is.
                 k = readinto(to, 1 if self._hung_up else n)
-                full = k == n
                 if k is None:
                     self._hung_up = False
                 elif not k:
