@@ -18,7 +18,7 @@ from microws.errors import ConnectionClosed
 
 from host_tests.library.endpoints import PROGRAMS
 from host_tests.library.mock_socket import MockListener, MockSocket, Network
-from host_tests.library.test_blocking import Peer
+from host_tests.library.test_fronts import Peer
 from host_tests.support.interpreters import PATIENCE, Interpreter
 from host_tests.support.ports import free_port
 from host_tests.support.wire import (

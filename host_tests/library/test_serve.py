@@ -3,13 +3,13 @@
 import contextlib
 import http.client
 import json
-import socket
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from host_tests.support import misbehaving
+from host_tests.support.ports import free_port
 from host_tests.support.wire import BINARY, PING, PONG, TEXT, close_frame, frame, frames, request
 
 # What a client says is what the server does; for "end" it ends.
@@ -91,13 +91,6 @@ async def main():
 asyncio.run(main())
 print("over", len(server.clients))
 """
-
-
-def free_port():
-    """A port that is free; MicroPython cannot tell which one it was given for port 0."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Running:

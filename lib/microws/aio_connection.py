@@ -167,10 +167,9 @@ class WebSocket(SocketWaiter, Connection):
                 for piece in pieces:
                     await self._send_piece(piece, text, first)
                     first = False
-            if first:
-                await self._send_piece(b"", text, first)
-                first = False
-            await self._send_frame(0x80, b"")
+            if first:  # no piece at all: an empty message
+                self._encode(b"", text)
+            await self._send_frame(self._byte0 if first else 0x80, b"")
         except BaseException:
             if not first:
                 await self._break_off()

@@ -70,7 +70,7 @@ def connecting(
         lines.append("Sec-WebSocket-Extensions: " + extension.offer())
     for name, value in headers:
         lines.append(": ".join((name, value)))
-        if not is_token(name) or [c for c in value.encode() if c < 32 and c != 9]:
+        if not is_token(name) or [c for c in value.encode() if (c < 32 and c != 9) or c == 127]:
             raise ValueError("malformed header " + repr(name))
     request = build_head(lines)
     error: Exception = OSError("the name has no address")

@@ -1,14 +1,15 @@
-"""The blocking front over a socket whose every read and write is scripted."""
+"""Both fronts over a socket whose every read and write is scripted."""
 
+import asyncio
 import errno
 import itertools
 import select
+import socket
 
-import microws
 import pytest
 from microws.errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
 
-from host_tests.library.mock_socket import Hang, MockListener, MockSocket, Network
+from host_tests.library.mock_socket import FRONTS, Hang, MockListener, MockSocket, Network
 from host_tests.support.wire import (
     BINARY,
     CLOSE,
@@ -24,12 +25,36 @@ from host_tests.support.wire import (
 
 BIG = bytes(range(256)) * 3
 STEPS = pytest.mark.parametrize("step", [1, 2, 3, 7, 64, 1 << 30])
+BLOCKING = pytest.mark.parametrize("front", ["blocking"])
 SIDES = pytest.mark.parametrize("side", ["client", "server"])
 
 
+@pytest.fixture(params=FRONTS)
+def front(request):
+    return request.param
+
+
 @pytest.fixture
-def network(monkeypatch):
-    return Network(monkeypatch)
+def networks(monkeypatch, front):
+    """As many as are taken, one after the other."""
+
+    def make():
+        while True:
+            with monkeypatch.context() as patch:
+                network = Network(patch, front)
+                try:
+                    yield network
+                finally:
+                    network.end()
+
+    networks = make()
+    yield networks
+    networks.close()
+
+
+@pytest.fixture
+def network(networks):
+    return next(networks)
 
 
 def script(masked):
@@ -92,9 +117,9 @@ def opened(network, side, data=b"", answers=True, step=1 << 30, faults=(), **opt
     sock = MockSocket(network, peer, request() if side == "server" else b"", step, faults)
     if side == "client":
         network.sockets.append(sock)
-        return lambda: microws.connect("ws://192.0.2.1/path", **options), sock, peer
+        return lambda: network.connect("ws://192.0.2.1/path", **options), sock, peer
     network.sockets.append(MockListener([sock]))
-    listener = microws.listen("0.0.0.0", 0, **options)
+    listener = network.listen("0.0.0.0", 0, **options)
     return lambda: listener.accept(timeout=5), sock, peer
 
 
@@ -149,14 +174,13 @@ FAULTS = {
 
 
 @SIDES
-@pytest.mark.parametrize("step", [3, 1 << 30])
+@pytest.mark.parametrize("step", [11, 1 << 30])
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_fault_at_every_point_of_a_connection(monkeypatch, side, step, fault):
+def test_fault_at_every_point_of_a_connection(networks, side, step, fault):
     whole = ["greeting", "é€", BIG]
     data = script(side == "server")
     failed = 0
-    for at in itertools.count():
-        network = Network(monkeypatch)
+    for at, network in enumerate(networks):
         make, sock, peer = opened(
             network, side, data, step=step, faults={at: fault}, close_timeout=1
         )
@@ -201,10 +225,9 @@ def test_every_call_blocks_once(network, side):
 
 @SIDES
 @pytest.mark.parametrize("step", [1, 5, 1 << 30])
-def test_stream_ends_at_every_byte(monkeypatch, side, step):
+def test_stream_ends_at_every_byte(networks, side, step):
     data = frame(TEXT, b"one", side == "server") + close_frame(1000, "bye", side == "server")
-    for end in range(len(data)):
-        network = Network(monkeypatch)
+    for end, network in zip(range(len(data)), networks, strict=False):
         make, sock, peer = opened(network, side, data[:end], step=step, answers=False)
         ws = make()
         sock.end()
@@ -267,10 +290,10 @@ def in_parts(network, side, parts, ms, **options):
     sock = Parts(network, Peer(side), request() if side == "server" else b"")
     if side == "client":
         network.sockets.append(sock)
-        ws = microws.connect("ws://192.0.2.1/", **options)
+        ws = network.connect("ws://192.0.2.1/", **options)
     else:
         network.sockets.append(MockListener([sock]))
-        ws = microws.listen("0.0.0.0", 0, **options).accept()
+        ws = network.listen("0.0.0.0", 0, **options).accept()
     sock.parts = parts
     sock.ms = ms
     return ws, sock
@@ -360,6 +383,31 @@ def test_recv_times_out_although_pings_keep_coming(network):
         pytest.fail("recv(0.1) went on for seconds")
 
 
+@SIDES
+def test_a_call_without_a_timeout_waits_as_long_as_it_takes(network, side):
+    make, sock, _ = opened(network, side, frame(TEXT, b"half", side == "server")[:5])
+    ws = make()
+    with pytest.raises(Hang):
+        ws.recv()
+    network.sockets.append(MockListener([]))
+    listener = network.listen("0.0.0.0", 0)
+    with pytest.raises(Hang):
+        listener.accept()
+    assert not sock.closed
+
+
+@SIDES
+@pytest.mark.parametrize(
+    "message", ["x", "x" * 10000, ["x", "y"]], ids=["short", "long", "pieces"]
+)
+def test_a_send_waits_as_long_as_the_peer_takes_nothing(network, side, message):
+    make, sock, _ = opened(network, side)
+    ws = make()
+    sock.full = True
+    with pytest.raises(Hang):
+        ws.send(message)
+
+
 def test_connect_times_out(network):
     make, sock, _ = opened(network, "client", timeout=2)
     sock.peer = None
@@ -372,15 +420,16 @@ def test_connect_times_out(network):
 
 def test_accept_times_out(network):
     network.sockets.append(MockListener([]))
-    listener = microws.listen("0.0.0.0", 0)
+    listener = network.listen("0.0.0.0", 0)
     with pytest.raises(Timeout):
         listener.accept(timeout=3)
     assert 3000 <= network.clock < 3100
 
 
+@BLOCKING
 def test_closed_listener_accepts_nobody(network):
     network.sockets.append(MockListener([]))
-    listener = microws.listen("0.0.0.0", 0)
+    listener = network.listen("0.0.0.0", 0)
     for _ in range(2):
         listener.close()
         with pytest.raises(OSError, match="closed"):
@@ -421,7 +470,7 @@ def test_close_ends_although_the_peer_sends_for_ever(network, closes, data):
     peer = Peer("client", answers=False)
     sock = Endless(network, peer)
     network.sockets.append(sock)
-    ws = microws.connect("ws://192.0.2.1", close_timeout=1)
+    ws = network.connect("ws://192.0.2.1", close_timeout=1)
     if closes:
         sock.say(close_frame(1000))
     sock.again = data
@@ -447,7 +496,7 @@ class Slow(MockSocket):
 
 def test_close_ends_although_the_peer_sends_now_and_then(network):
     network.sockets.append(sock := Slow(network, Peer("client", answers=False)))
-    ws = microws.connect("ws://192.0.2.1", close_timeout=10)
+    ws = network.connect("ws://192.0.2.1", close_timeout=10)
     sock.say(close_frame(1000))
     sock.slow = True
     start = network.clock
@@ -458,7 +507,7 @@ def test_close_ends_although_the_peer_sends_now_and_then(network):
 
 def test_failed_connection_is_left_although_the_peer_sends_for_ever(network):
     network.sockets.append(MockListener([sock := Endless(network, Peer("server"), request())]))
-    ws = microws.listen("0.0.0.0", 0, close_timeout=1).accept()
+    ws = network.listen("0.0.0.0", 0, close_timeout=1).accept()
     sock.say(frame(3, b"", True))
     sock.again = frame(TEXT, b"x" * 50, True)
     network.patience = 10000
@@ -703,11 +752,19 @@ def test_pieces_that_fail_half_way_close_the_connection(network):
     ws = make()
     with pytest.raises(ZeroDivisionError):
         ws.send(pieces())
+    with pytest.raises(ConnectionClosed):
+        ws.recv()
     (opcode, _, payload) = peer.found(sock)[-1]
     assert (opcode, payload[:2], sock.closed) == (CLOSE, b"\x03\xf3", True)
 
 
 # Handshakes
+
+
+def let_pass(ws, seconds):
+    """Have asyncio's server deal with who came before ``ws``; the blocking one has by now."""
+    with pytest.raises(Timeout):
+        ws.recv(seconds)
 
 
 @STEPS
@@ -716,7 +773,7 @@ def test_client_is_refused(network, step):
     sock = MockSocket(network, lambda sock: sock.incoming or sock.say(answer), step=step)
     network.sockets.append(sock)
     with pytest.raises(HandshakeError) as caught:
-        microws.connect("ws://192.0.2.1/")
+        network.connect("ws://192.0.2.1/")
     assert (caught.value.status, sock.closed) == (404, True)
 
 
@@ -727,8 +784,9 @@ def test_server_answers_and_leaves_who_speaks_something_else(network, step):
     good = MockSocket(network, Peer("server"), request(), step)
     network.patience = 100000
     network.sockets.append(MockListener([*socks, OSError(errno.ECONNABORTED, "gone"), good]))
-    ws = microws.listen("0.0.0.0", 0).accept(timeout=100)
+    ws = network.listen("0.0.0.0", 0, handshake_timeout=90).accept(timeout=100)
     assert ws._sock.socket is good
+    let_pass(ws, 30)
     for sock, status in zip(socks, (b"400", b"400", b"431"), strict=True):
         assert sock.closed
         assert sock.written.startswith(b"HTTP/1.1 " + status)
@@ -739,8 +797,9 @@ def test_server_leaves_who_says_nothing(network):
     silent = MockSocket(network)
     good = MockSocket(network, Peer("server"), request())
     network.sockets.append(MockListener([silent, good]))
-    ws = microws.listen("0.0.0.0", 0, handshake_timeout=2).accept(timeout=60)
+    ws = network.listen("0.0.0.0", 0, handshake_timeout=2).accept(timeout=60)
     assert ws._sock.socket is good
+    let_pass(ws, 30)
     assert (silent.closed, silent.written) == (True, b"")
 
 
@@ -751,7 +810,7 @@ def test_accept_times_out_although_no_socket_can_be_had(network):
             raise OSError(errno.EMFILE, "too many open files")
 
     network.sockets.append(Full([None]))
-    listener = microws.listen("0.0.0.0", 0)
+    listener = network.listen("0.0.0.0", 0)
     try:
         with pytest.raises(OSError):
             listener.accept(timeout=1)
@@ -759,13 +818,13 @@ def test_accept_times_out_although_no_socket_can_be_had(network):
         pytest.fail("accept(1) went on for 20 s")
 
 
-def test_connect_tries_the_next_address_with_the_whole_request(monkeypatch):
-    for at in range(4):
-        network = Network(monkeypatch, addresses=2)
+def test_connect_tries_the_next_address_with_the_whole_request(networks):
+    for at, network in zip(range(4), networks, strict=False):
+        network.addresses = 2
         first = MockSocket(network, step=20, faults={at: errno.ECONNRESET})
         second = MockSocket(network, Peer("client", frame(TEXT, b"hello")))
         network.sockets += [first, second]
-        assert microws.connect("ws://name/").recv() == "hello"
+        assert network.connect("ws://name/").recv() == "hello"
         assert first.closed
         assert second.written.startswith(b"GET / HTTP/1.1\r\n")
 
@@ -795,15 +854,204 @@ def test_messages_that_come_with_the_handshake_are_not_lost(network):
     # The client here asks and speaks in one segment.
     data = request() + frame(TEXT, b"early", True)
     network.sockets.append(MockListener([MockSocket(network, Peer("server"), data)]))
-    assert microws.listen("0.0.0.0", 0).accept().recv() == "early"
+    assert network.listen("0.0.0.0", 0).accept().recv() == "early"
 
 
+@BLOCKING
 def test_listener_closes_alone(network):
     make, sock, _ = opened(network, "server", frame(TEXT, b"goes on", True))
     ws = make()
     network.sockets.append(mock := MockListener([]))
-    with microws.listen("0.0.0.0", 0) as listener:
+    with network.listen("0.0.0.0", 0) as listener:
         assert listener.port == 54321
     assert mock.closed
     assert not sock.closed
     assert ws.recv() == "goes on"
+
+
+@SIDES
+def test_a_frame_leaves_at_once(network, side):
+    make, sock, _ = opened(network, side)
+    make()
+    assert sock.options == {(socket.IPPROTO_TCP, socket.TCP_NODELAY): 1}
+
+
+def test_a_port_is_free_again_as_soon_as_its_server_is_gone(network):
+    network.sockets.append(mock := MockListener([]))
+    network.listen("0.0.0.0", 0)
+    assert mock.options == {(socket.SOL_SOCKET, socket.SO_REUSEADDR): 1}
+
+
+# RFC 9110 §5.5: no control character but TAB, and of those DEL is one.
+CONTROLS = sorted({*range(32), 127} - {9, 10, 13})
+
+
+@pytest.mark.parametrize("front", ["blocking"])  # which of them it is, is nothing to a head
+@pytest.mark.parametrize("control", CONTROLS)
+def test_no_control_character_in_a_header_field(network, control):
+    field = b"X: a" + bytes([control]) + b"b"
+
+    def answer(sock):
+        if not sock.ended:
+            head = response(bytes(sock.written))
+            sock.say(head[:-2] + field + b"\r\n\r\n")
+            sock.end()
+
+    network.sockets.append(sock := MockSocket(network, answer))
+    with pytest.raises(HandshakeError, match="control character"):
+        network.connect("ws://192.0.2.1/")
+    assert sock.closed
+    sock = MockSocket(network, lambda sock: sock.end(), request(field.decode()))
+    network.sockets.append(MockListener([sock]))
+    with pytest.raises(Timeout):
+        network.listen("0.0.0.0", 0).accept(1)
+    assert sock.written.startswith(b"HTTP/1.1 400 ")
+    with pytest.raises(ValueError, match="malformed header"):
+        network.connect("ws://192.0.2.1/", headers=[("X", "a" + chr(control) + "b")])
+
+
+@SIDES
+def test_other_bytes_in_a_header_field_mean_nothing(network, side):
+    field = "X: \t~ é"
+
+    def answer(sock):
+        if not sock.incoming:
+            head = response(bytes(sock.written))
+            sock.say(head[:-2] + field.encode() + b"\r\n\r\n")
+
+    if side == "client":
+        network.sockets.append(MockSocket(network, answer))
+        ws = network.connect("ws://192.0.2.1/", headers=[("X", "\t~ é")])
+    else:
+        network.sockets.append(MockListener([MockSocket(network, None, request(field))]))
+        ws = network.listen("0.0.0.0", 0).accept(1)
+    assert ws.close_code is None
+
+
+@SIDES
+@pytest.mark.parametrize("size", [20, 400, 15000])
+@pytest.mark.parametrize("part", ["nothing", "header", "half"])
+def test_the_buffer_is_the_callers_again_after_a_timeout(network, side, size, part):
+    """Nothing holds it, nothing is written to it any more, and nothing is read from it."""
+    message = bytes(range(1, 251)) * 60
+    data = frame(BINARY, message[:size], side == "server")
+    cut = {"nothing": 0, "header": 2, "half": len(data) - size // 2}[part]
+    make, sock, _ = opened(network, side, data[:cut])
+    ws = make()
+    buffer = bytearray(size)
+    with pytest.raises(Timeout):
+        ws.recv_into(buffer, 0.1)
+    buffer += b"more"  # BufferError where a view of it is kept
+    buffer[:] = before = bytes(len(buffer))
+    sock.say(data[cut:] + frame(BINARY, b"next", side == "server"))
+    assert ws.recv() == message[:size]
+    assert ws.recv() == b"next"
+    assert buffer == before
+
+
+class Lingering(MockSocket):
+    """A peer that ends TCP a while after this side wrote its last, and sends until then."""
+
+    later = b""
+    came = None  # what was written before that
+
+    def ready(self, direction):
+        left = self.came is not None and len(self.written) > self.came
+        if direction == select.POLLIN and left and not self.ended:
+            self.network.clock += 100
+            self.say(self.later)
+            self.end()
+        return super().ready(direction)
+
+    def close(self):
+        self.unread = len(self.incoming)
+        super().close()
+
+
+LAST = {
+    # What this side sends last; the peer's next bytes would make TCP reset it, if it were closed.
+    "of a broken rule": (frame(3), frame(3, b"", True)),
+    "of a message too big": (frame(BINARY, BIG), frame(BINARY, BIG, True)),
+}
+
+
+@SIDES
+@pytest.mark.parametrize("last", LAST)
+def test_what_it_says_last_is_read_before_tcp_ends(network, side, last):
+    peer = Peer(side, answers=False)
+    sock = Lingering(network, peer, request() if side == "server" else b"")
+    if side == "client":
+        network.sockets.append(sock)
+        ws = network.connect("ws://192.0.2.1/", max_size=100)
+    else:
+        network.sockets.append(MockListener([sock]))
+        ws = network.listen("0.0.0.0", 0, max_size=100).accept(1)
+    sock.came = len(sock.written)
+    sock.later = frame(TEXT, b"x" * 90, side == "server") * 50
+    sock.say(LAST[last][side == "server"])
+    with pytest.raises(ProtocolError):
+        ws.recv()
+    assert sock.closed
+    assert (sock.unread, sock.ends_read) == (0, 1)
+    assert [opcode for opcode, _, _ in peer.found(sock)] == [CLOSE]
+
+
+def test_who_is_refused_reads_why_before_tcp_ends(network):
+    sock = Lingering(network, None, request("Content-Length: 5000"))
+    sock.came = 0
+    sock.later = b"x" * 5000
+    network.sockets.append(MockListener([sock]))
+    with pytest.raises(Timeout):
+        network.listen("0.0.0.0", 0).accept(20)
+    assert sock.written.startswith(b"HTTP/1.1 400 ")
+    assert sock.closed
+    assert (sock.unread, sock.ends_read) == (0, 1)
+
+
+@pytest.mark.parametrize("closes", ["client", "server"])
+def test_the_server_ends_tcp_first(network, closes):
+    """RFC 6455 §7.1.1: so a client waits for it, whoever of them closes."""
+    peer = Peer("client", answers=False)
+    sock = Lingering(network, peer)
+    network.sockets.append(sock)
+    ws = network.connect("ws://192.0.2.1/")
+    sock.say(close_frame(1000))
+    sock.came = len(sock.written)
+    if closes == "client":
+        ws.close()
+    else:
+        with pytest.raises(ConnectionClosed):
+            ws.recv()
+    assert (ws.close_code, sock.closed, sock.ends_read) == (1000, True, 1)
+
+
+@SIDES
+@pytest.mark.parametrize("front", ["asyncio"])
+@pytest.mark.parametrize("cut", [1, 3, 20, 200, len(BIG)])
+@pytest.mark.parametrize("into", [False, True])
+def test_a_message_half_received_when_this_side_closes_is_dropped(network, side, cut, into):
+    data = frame(BINARY, BIG, side == "server")
+    make, sock, peer = opened(network, side, data[:cut])
+    ws = make()
+
+    def rest(sock):
+        if peer.found(sock):
+            sock.peer = None
+            sock.say(data[cut:] + frame(TEXT, b"late", side == "server"))
+            sock.say(close_frame(1000, "", side == "server"))
+            sock.end()
+
+    sock.peer = rest
+
+    async def receive():
+        return await (ws._ws.recv_into(bytearray(len(BIG))) if into else ws._ws.recv())
+
+    async def both():
+        receiving = asyncio.ensure_future(receive())
+        await asyncio.sleep(0.1)
+        await ws._ws.close()
+        return await receiving
+
+    with pytest.raises(ConnectionClosed):
+        network.run(both)
+    assert (ws.close_code, sock.closed) == (1000, True)
