@@ -4,9 +4,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
+export PYTHONPATH=.cache/rp2040/packages # the emulator
+
 if [ "${1-}" = --bare-metal ]; then
     ./host_tests/setup.sh venv micropython64 rp2040
-    export PYTHONPATH=.cache/rp2040/packages
     exec .venv/bin/python -m host_tests.bench.bare_metal "${@:2}"
 fi
 
