@@ -338,8 +338,8 @@ class _Server:
         self._front = front
         self._came = asyncio.Queue()
         self._left = asyncio.Event()
-        self._server = front.run(lambda: aio.serve(self._handle, host, port, **options))
-        self.port = self._server.port
+        self.server = front.run(lambda: aio.serve(self._handle, host, port, **options))
+        self.port = self.server.port
 
     async def _handle(self, ws):
         self._came.put_nowait(ws)
@@ -383,15 +383,10 @@ class Network:
         monkeypatch.setattr(listener, "sleep", self.sleep)
         monkeypatch.setattr(select, "poll", lambda: _Poller(self))
         monkeypatch.setattr(socket, "socket", lambda *args: self.sockets.pop(0))
-        monkeypatch.setattr(
-            socket,
-            "getaddrinfo",
-            lambda *asked: (
-                [(socket.AF_INET, socket.SOCK_STREAM, 6, "", asked[:2])] * self.addresses
-            ),
-        )
+        monkeypatch.setattr(socket, "getaddrinfo", self.resolve)
 
     def resolve(self, host, port, *hints):
+        assert hints == (0, socket.SOCK_STREAM)
         family = socket.AF_INET, socket.SOCK_STREAM, 6, ""
         return [(*family, (host, port))] * self.addresses
 

@@ -394,6 +394,7 @@ def test_a_call_without_a_timeout_waits_as_long_as_it_takes(network, side):
     with pytest.raises(Hang):
         listener.accept()
     assert not sock.closed
+    assert network.patience > 19000  # it sleeps meanwhile
 
 
 @SIDES
@@ -406,6 +407,7 @@ def test_a_send_waits_as_long_as_the_peer_takes_nothing(network, side, message):
     sock.full = True
     with pytest.raises(Hang):
         ws.send(message)
+    assert network.patience > 19000
 
 
 def test_connect_times_out(network):
@@ -1055,3 +1057,225 @@ def test_a_message_half_received_when_this_side_closes_is_dropped(network, side,
     with pytest.raises(ConnectionClosed):
         network.run(both)
     assert (ws.close_code, sock.closed) == (1000, True)
+
+
+@SIDES
+def test_a_peer_that_takes_no_answers_may_still_speak(network, side):
+    make, sock, peer = opened(network, side)
+    ws = make()
+    sock.full = True
+    masked = side == "server"
+    sock.say(frame(PING, b"first", masked) + frame(TEXT, b"said", masked))
+    sock.say(frame(PING, b"second", masked) + frame(TEXT, b"more", masked))
+    assert [ws.recv(), ws.recv()] == ["said", "more"]
+    assert peer.found(sock) == []
+    sock.full = False
+    sock.say(frame(TEXT, b"last", masked))
+    assert ws.recv() == "last"
+    with pytest.raises(Timeout):
+        ws.recv(0.1)
+    # §5.5.3: a Pong for the most recent Ping is enough.
+    assert peer.found(sock)[-1] == (PONG, 1, b"second")
+
+
+def heads():
+    """Requests that may end anywhere, and whether they have."""
+    for ending in map(bytes, itertools.product(b"\r\nx", repeat=5)):
+        head = b"GET / HTTP/1.1\r\nHost: here" + ending
+        yield head, b"\r\n\r\n" in head
+
+
+@pytest.mark.parametrize("step", [1, 1 << 30])
+def test_a_head_ends_at_the_first_empty_line_and_nowhere_else(networks, step):
+    for (head, is_whole), network in zip(heads(), networks, strict=False):
+        sock = MockSocket(network, None, head, step)
+        network.sockets.append(MockListener([sock]))
+        with pytest.raises(Timeout):
+            network.listen("0.0.0.0", 0, handshake_timeout=1).accept(5)
+        assert sock.closed
+        assert sock.written.startswith(b"HTTP/1.1 4" if is_whole else b"")
+        assert bool(sock.written) == is_whole, head
+
+
+@SIDES
+@pytest.mark.parametrize("step", [1, 7, 1 << 30])
+def test_the_bounds_of_a_head_are_exact(networks, side, step):
+    asked = request("X: y")
+
+    def connection(network, **bounds):
+        make, sock, _ = opened(network, side, step=step, **bounds)
+        if side == "server":
+            sock.incoming[:] = asked
+        return make, sock
+
+    network = next(networks)
+    make, sock = connection(network)
+    make()
+    head = asked if side == "server" else response(bytes(sock.written))
+    for bounds in ({"max_header": len(head)}, {"max_fields": head.count(b"\r\n") - 2}):
+        make, _ = connection(next(networks), **bounds)
+        make()
+        [(name, bound)] = bounds.items()
+        make, sock = connection(next(networks), **{name: bound - 1})
+        with pytest.raises(HandshakeError if side == "client" else Timeout):
+            make()
+        assert sock.closed
+        if side == "server":
+            assert sock.written.startswith(b"HTTP/1.1 431 ")
+
+
+VISIBLE = bytes(range(33, 127)).decode()
+
+
+@SIDES
+def test_every_visible_character_may_stand_in_a_path(network, side):
+    path = "/" + VISIBLE.replace("#", "")  # which ends it, in a URL
+    if side == "client":
+        network.sockets.append(sock := MockSocket(network, Peer(side)))
+        network.connect("ws://192.0.2.1" + path)
+        assert sock.written.startswith(f"GET {path} HTTP/1.1\r\n".encode())
+    else:
+        sock = MockSocket(network, None, request(path=path))
+        network.sockets.append(MockListener([sock]))
+        assert network.listen("0.0.0.0", 0).accept(1).path == path
+
+
+# What only the asyncio front has
+
+ASYNCIO = pytest.mark.parametrize("front", ["asyncio"])
+
+
+def served(network, socks, **options):
+    """A server that these come to, all of them open."""
+    network.sockets.append(MockListener(socks))
+    listener = network.listen("0.0.0.0", 0, **options)
+    for _ in socks:
+        listener.accept(5)
+    return listener.server
+
+
+def clients(network, count, **options):
+    return [MockSocket(network, Peer("server"), request(), **options) for _ in range(count)]
+
+
+@ASYNCIO
+def test_a_silent_peer_is_pinged_and_then_lost(network):
+    make, sock, peer = opened(network, "client", keepalive_timeout=40)
+    ws = make()
+    start = network.clock
+    with pytest.raises(ConnectionClosed) as caught:
+        ws.recv()
+    assert caught.value.code == 1006
+    assert 40000 <= network.clock - start <= 50000  # by the mock's clock
+    assert peer.found(sock) == [(PING, 1, b"")] * 2
+    assert sock.closed
+
+
+@ASYNCIO
+def test_a_peer_that_answers_pings_stays(network):
+    make, sock, _ = opened(network, "client", keepalive_timeout=40)
+    ws = make()
+    pings = 0
+
+    def answer(sock):
+        nonlocal pings
+        pings += 1
+        sock.say(frame(PONG) if pings < 20 else frame(TEXT, b"at last"))
+
+    sock.peer = answer
+    assert ws.recv() == "at last"
+    assert ws.pongs == 19
+
+
+@ASYNCIO
+@pytest.mark.parametrize("step", [1, 7, 1 << 30])
+@pytest.mark.parametrize("blocks", [False, True])
+def test_broadcasts_come_whole_and_in_order(network, step, blocks):
+    faults = dict.fromkeys(range(0, 4000, 2), errno.EAGAIN) if blocks else {}
+    socks = clients(network, 3, step=step, faults=faults)
+    server = served(network, socks)
+    broadcasts = [b"1" * 300, b"2", b"3" * 100]
+
+    async def send():
+        for message in broadcasts:
+            assert server.broadcast(message) == 3
+        await asyncio.sleep(10)
+
+    network.run(send)
+    for sock in socks:
+        assert sock.peer.found(sock) == [(BINARY, 1, message) for message in broadcasts]
+
+
+@ASYNCIO
+@pytest.mark.parametrize(
+    ("slow", "max_backlog", "kept"),
+    [("drop", 202, [b"8", b"9"]), ("drop", 201, [b"9"]), ("close", 300, [])],
+)
+def test_who_is_too_slow_for_broadcasts(network, slow, max_backlog, kept):
+    quick, late = socks = clients(network, 2)
+    server = served(network, socks, slow=slow, max_backlog=max_backlog)
+    [ws] = [ws for ws in server.clients if ws._sock.socket is late]
+    late.full = True
+
+    async def send():
+        for i in range(10):
+            server.broadcast(b"%d" % i + bytes(98))  # a frame of 101 bytes
+            await asyncio.sleep(0.1)
+        late.full = False
+        await asyncio.sleep(10)
+
+    network.run(send)
+    assert [message[:1] for _, _, message in quick.peer.found(quick)] == [
+        b"%d" % i for i in range(10)
+    ]
+    found = late.peer.found(late)
+    messages = [message[:1] for opcode, _, message in found if opcode == BINARY]
+    # The first one is half-way. Where one that is missing ends it, none follows.
+    assert messages == [b"0", *kept]
+    if slow == "drop":
+        assert (ws.dropped, late.closed) == (9 - len(kept), False)
+    else:
+        assert (found[-1][0], found[-1][2][:2]) == (CLOSE, (1008).to_bytes(2, "big"))
+        assert (ws.dropped, late.closed) == (1, True)
+
+
+@ASYNCIO
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_server_that_closes_says_that_it_goes_away_and_waits_for_its_handlers(network, count):
+    socks = clients(network, count)
+    network.sockets.append(mock := MockListener(socks))
+    listener = network.listen("0.0.0.0", 0)
+    for _ in socks:
+        listener.accept(5)
+
+    async def close():
+        waiting = asyncio.ensure_future(listener.server.wait_closed())
+        await asyncio.sleep(1)
+        listener.server.close()
+        await asyncio.sleep(1)
+        assert not waiting.done()  # the handlers have not returned
+        listener.leave()
+        await waiting
+
+    network.run(close)
+    assert mock.closed
+    for sock in socks:
+        assert sock.closed
+        assert sock.peer.found(sock) == [(CLOSE, 1, b"\x03\xe9")]
+
+
+@ASYNCIO
+def test_no_more_clients_than_max_clients_though_answers_are_on_their_way(network):
+    first, second = clients(network, 2)
+    first.full = True
+    network.sockets.append(MockListener([first, second]))
+    listener = network.listen("0.0.0.0", 0, max_clients=1)
+
+    async def wait():
+        await asyncio.sleep(5)
+        first.full = False
+
+    network.run(wait)
+    assert listener.accept(1).close_code is None
+    assert second.written.startswith(b"HTTP/1.1 503 ")
+    assert first.written.startswith(b"HTTP/1.1 101 ")

@@ -117,6 +117,7 @@ class ServerConnection(WebSocket):
                 self.dropped += 1
                 self._waiting_bytes -= len(self._backlog.pop(0))
                 if max_backlog < 0:
+                    self._backlog = ()  # nothing goes out behind what is missing
                     self._poster = asyncio.create_task(self.close(1008, "too slow"))
                     return False
             if self._poster is None or self._poster.done():
