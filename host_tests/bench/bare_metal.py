@@ -126,7 +126,7 @@ def markdown(ours, floor):
             cells = []
             for role in ROLES:
                 below = floor.get((role, name, unit))
-                if below is None and name.startswith(("import", "heap after")):
+                if below is None and name.startswith(("import", "heap after", "heap, one")):
                     below = floor.get(("floor", name, unit))
                 if below is None and name == "handshake" and role.startswith("blocking"):
                     name_of_floor = "handshake, " + role.partition("_")[2]
