@@ -30,9 +30,10 @@ def unload() -> None:
 def load_role(role: str) -> "Callable":
     """The role's `run()`. The other role is not loaded, for it would take memory."""
     # One module after the other: what loading leaves behind would cut a small heap into pieces.
+    # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
     front = "aio_server" if role == "server" else "aio"
-    for name in ("core", "handshake", role + "_handshake", "aio_connection", front):
+    for name in ("core", "aio_connection", "handshake", role + "_handshake", front):
         __import__("microws." + name)
         gc.collect()
     if role == "server":
