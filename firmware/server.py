@@ -21,6 +21,7 @@ METRICS = "/metrics"
 
 _INTERVAL = 0.5  # seconds between two samples
 _RETRY = 5  # seconds
+_PENDING = 3  # handshakes and pages at a time: what clients need is not for these to take
 _CLOSE_TIMEOUT = 2  # seconds
 _MAX_SIZE = 2048  # bytes of a message, for each client, unless the configuration says more
 _MAX_HEADER = 2048  # bytes of a request
@@ -63,6 +64,7 @@ async def _listen(settings, service, read, ssl):
             address,
             settings["port"],
             max_clients=service.max_clients,
+            max_pending=_PENDING,
             process_request=service.answer,
             subprotocols=settings["subprotocols"] or (),
             on_refused=service.refused,
@@ -123,6 +125,7 @@ class _Service:
         self._counters = Counters()
         self._refusals = Bound(_REFUSALS, "refused %d more")
         self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
+        self._not_taken = 0  # that the log has told of
         self._starved_since: Any = None
         self.is_starved = False
         self._chat: Any = None
@@ -141,8 +144,14 @@ class _Service:
                 self._refusals.tell()
                 self._messages.tell()
                 self._count_all_dropped()
+                self._tell_not_taken()
             except MemoryError:
                 pass  # the next second may have some
+
+    def _tell_not_taken(self):
+        if self.server and self.server.not_taken != self._not_taken:
+            self._not_taken = self.server.not_taken
+            log("somebody waits outside: no socket, or no memory, is left for a connection")
 
     # Requests
 

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import socket
 import threading
 import time
@@ -28,7 +29,7 @@ PAGE = (TOP / "firmware" / "page.html").read_bytes()
 class Board:
     """A virtual board in the server role, on MicroPython with 32 bits and a board's heap."""
 
-    def __init__(self, folder, start, settings, program=None):
+    def __init__(self, folder, start, settings, program=None, sockets=None):
         self.port = virtual.choose_port(0)
         settings = {"sample_interval": 0.05, **settings, "port": self.port}
         self.files = virtual.Board("board", folder, settings).folder
@@ -40,6 +41,9 @@ class Board:
         self.process = start(command, env, self.files)
         self.wait_for = self.process.wait_for
         self.wait_for("listening on ws://127.0.0.1:")
+        if sockets:  # in all, one of which it listens with
+            most = self.files_open() - 1 + sockets
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (most, most))
 
     def connect(self, path="/"):
         return connect(f"ws://127.0.0.1:{self.port}{path}", compression=None)
@@ -75,8 +79,8 @@ class Board:
 def board(start, tmp_path):
     """`board(setting=...)` starts one with these settings."""
 
-    def start_board(program=None, **settings):
-        return Board(tmp_path / "board", start, settings, program)
+    def start_board(program=None, sockets=None, **settings):
+        return Board(tmp_path / "board", start, settings, program, sockets)
 
     return start_board
 
@@ -427,6 +431,122 @@ def test_three_hostile_clients_take_nothing_from_five_others(board):
         assert len(values) == 80
         first = [i for i in range(len(sent)) if sent[i : i + 80] == values]
         assert first, f"{values} are not in a row in {sent}"
+
+
+def connects(port, held):
+    misbehaving.raw(port).close()
+
+
+def silent(port, held):
+    held.append(misbehaving.raw(port))
+
+
+def slow_heads(port, held):
+    held.append(misbehaving.raw(port, b"GET / HTTP/1.1\r\nHost: board\r\n"))
+    for sock in held[-5:]:
+        sock.sendall(b"X-Field: x\r\n")
+
+
+def stopped_pages(port, held):
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    sock.settimeout(misbehaving.TIMEOUT)
+    held.append(sock)
+    sock.connect(("127.0.0.1", port))
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: board\r\n\r\n")
+
+
+ATTACKS = (connects, silent, slow_heads, stopped_pages)
+
+
+@pytest.mark.parametrize(
+    "attacks", [*[(one,) for one in ATTACKS], ATTACKS], ids=lambda many: many[-1].__name__ + "..."
+)
+def test_connections_that_come_to_nothing_cost_no_client_a_value(board, attacks):
+    """With every place taken on the smallest heap."""
+    running = board()
+    heard = [[] for _ in range(8)]
+    stop = threading.Event()
+
+    def attack(way):
+        held = []
+        while not stop.is_set():
+            with suppress(OSError):
+                way(running.port, held)
+            while len(held) > 30:
+                held.pop(0).close()
+        for sock in held:
+            sock.close()
+
+    def listen(client, values):
+        while len(values) < 100:
+            values.append(client.recv(PATIENCE))
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(running.connect()) for _ in heard]
+        running.wait_for("client 8: connected")
+        attackers = [threading.Thread(target=attack, args=(way,), daemon=True) for way in attacks]
+        for thread in attackers:
+            thread.start()
+        pairs = zip(clients, heard, strict=True)
+        listeners = [threading.Thread(target=listen, args=pair) for pair in pairs]
+        for thread in listeners:
+            thread.start()
+        for thread in listeners:
+            thread.join()
+        stop.set()
+        for thread in attackers:
+            thread.join()
+    with running.connect():  # there is room again
+        running.wait_for("client 9: connected")
+    sent = re.findall(r"sent (pin0:\d+) to", running.process.output)
+    for values in heard:
+        assert len(values) == 100
+        first = [i for i in range(len(sent)) if sent[i : i + 100] == values]
+        assert first, f"{values} are not in a row in {sent}"
+
+
+def test_the_sockets_of_an_esp32_are_enough_for_its_clients_and_for_a_browser_more(board):
+    running = board(sockets=10, max_clients=6, sample_interval=30)
+    with ExitStack() as stack:
+        for i in range(6):
+            stack.enter_context(running.connect())
+            running.wait_for(f"client {i + 1}: connected")
+        for _ in range(5):
+            with pytest.raises(InvalidStatus, match="503"):
+                running.connect()
+            assert running.get()[1] == PAGE
+            assert running.metrics()["clients"] == 6
+        for _ in range(6):  # as a browser opens them ahead of time
+            stack.enter_context(misbehaving.raw(running.port))
+        with pytest.raises(InvalidStatus, match="503"):
+            running.connect()
+        assert running.metrics()["clients"] == 6
+    assert "outside" not in running.process.output
+
+
+def test_want_of_a_socket_is_told(board):
+    running = board(sockets=4, max_clients=6, sample_interval=30)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(running.connect())
+        stack.enter_context(misbehaving.raw(running.port))
+        running.wait_for("somebody waits outside: no socket, or no memory, is left")
+    with running.connect() as client:
+        client.send("ping:1")
+        assert client.recv() == "pong:1 clients:1"
+
+
+def test_silent_connections_shut_nobody_out(board):
+    """As a browser opens them ahead of time."""
+    running = board(max_clients=1, sample_interval=30)
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(misbehaving.raw(running.port))
+        with running.connect() as client:
+            client.send("ping:1")
+            assert client.recv() == "pong:1 clients:1"
+        running.wait_for("refused, no handshake in time")
 
 
 def test_a_hundred_rounds_of_rude_clients_leave_nothing_behind(board):
