@@ -193,7 +193,7 @@ def test_the_counters_count(board):
     assert before["name"] == "wall"
     assert before["interval"] == 30
     numbers = ("clients", "clients_ever", "messages_in", "messages_out", "dropped", "refused")
-    assert [before[name] for name in numbers] == [0] * 6
+    assert [before[name] for name in (*numbers, "flooding", "skipped")] == [0] * 8
     assert 0 < before["heap_free_lowest"] <= before["heap_free"] < 128 * 1024
     with running.connect() as first, running.connect("/?name=x") as second:
         first.send("gr\u00fc\u00df")
@@ -380,6 +380,67 @@ def test_a_slow_client_is_dealt_with_as_configured(board, slow):
             assert metrics["closed"] == {"1008": 1}
         talker.send("ping:1")
         assert next_text(talker).startswith("pong:1 clients:")
+
+
+@pytest.mark.parametrize("flood", ["queue", "newest"])
+def test_who_sends_more_than_is_taken_is_told_once_and_the_others_have_their_turn(board, flood):
+    running = board(TALKATIVE, flood=flood, chat=True, sample_interval=30)
+    stop = threading.Event()
+    with misbehaving.upgraded(running.port) as flooding, running.connect() as other:
+        running.wait_for("client 2: connected")
+        said = b"".join(misbehaving.text_frame(b"x:%d" % i) for i in range(100))
+
+        def send():
+            with suppress(OSError):
+                while not stop.is_set():
+                    flooding.sendall(said)
+
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        running.wait_for("client 1: sends more than this board takes; ")
+        for i in range(3):
+            other.send(f"ping:{i}")
+            while not (message := other.recv(PATIENCE)).startswith("pong:"):
+                assert ": x:" in message
+            assert message == f"pong:{i} clients:2"
+        stop.set()
+        flooding.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        running.wait_for("client 1: closed")
+        metrics = running.metrics()
+    assert metrics["flooding"] == 1
+    assert (metrics["skipped"] > 0) == (flood == "newest")
+    assert running.process.output.count("sends more than this board takes") == 1
+
+
+NEWEST = """
+import asyncio
+from firmware import newest
+class Timeout(OSError):
+    pass
+class Client:
+    def __init__(self, *waiting):
+        self.waiting = list(waiting)
+    async def recv(self, timeout):
+        if not self.waiting:
+            raise Timeout
+        return self.waiting.pop(0)
+async def main():
+    print(await newest.take(Client("b:1", b"x:1", "no name", "a:2", "no name", b"x:1"), "a:1"))
+    print(await newest.take(Client(*["long" * 9 + ":1"] * 40), "a:1"))
+    print((await newest.take(Client(*["a:%d" % i for i in range(300)]), "a:x")))
+    print(await newest.take(Client(), "a:1"))
+asyncio.run(main())
+"""
+
+
+def test_of_each_name_the_newest_value_is_taken_and_all_without_a_name(interpreter):
+    result = interpreter.run("-c", NEWEST)
+    assert result.stderr == ""
+    first, second, *rest = result.stdout.splitlines()
+    assert first == str((["b:1", b"x:1", "no name", "a:2", "no name", b"x:1"], 1))
+    assert second == str((["a:1", *["long" * 9 + ":1"] * 31], 0))
+    assert rest == ["(['a:254'], 255)", "(['a:1'], 0)"]
 
 
 def test_three_hostile_clients_take_nothing_from_five_others(board):
