@@ -24,6 +24,8 @@ class Counters:
             "bytes_out": 0,
             "dropped": 0,
             "refused": 0,
+            "flooding": 0,
+            "skipped": 0,
             "closed": {},
             "heap_free_lowest": None,
         }

@@ -21,11 +21,13 @@ METRICS = "/metrics"
 
 _INTERVAL = 0.5  # seconds between two samples
 _RETRY = 5  # seconds
+_PENDING = 3  # handshakes and pages at a time: what clients need is not for these to take
 _CLOSE_TIMEOUT = 2  # seconds
 _MAX_SIZE = 2048  # bytes of a message, for each client, unless the configuration says more
 _MAX_HEADER = 2048  # bytes of a request
 _NAME_SIZE = 512  # bytes, most of them a name's, that come to a message in the chat
-_PROBE = 5  # messages after which it is asked whether it still takes what is sent
+_PROBE = 5  # messages of a client after which it is looked whether it keeps up
+_LATE = 2  # seconds of more messages than are taken, after which the log tells
 _SEND_TIMEOUT = 10  # seconds
 _REFUSALS = 5  # lines a second; the serial log takes its time from everybody
 _MESSAGES = 50  # lines a second
@@ -63,6 +65,7 @@ async def _listen(settings, service, read, ssl):
             address,
             settings["port"],
             max_clients=service.max_clients,
+            max_pending=_PENDING,
             process_request=service.answer,
             subprotocols=settings["subprotocols"] or (),
             on_refused=service.refused,
@@ -109,6 +112,8 @@ class _Client:
         self.name = name  # in the chat, "" for none
         self.dropped = 0  # of the messages to it, as far as they are counted
         self.tell = 1  # dropped messages that are worth the next line
+        self.late: Any = None  # since when it has sent more than was taken
+        self.is_told = False  # that it has
 
 
 class _Service:
@@ -123,6 +128,7 @@ class _Service:
         self._counters = Counters()
         self._refusals = Bound(_REFUSALS, "refused %d more")
         self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
+        self._not_taken = 0  # that the log has told of
         self._starved_since: Any = None
         self.is_starved = False
         self._chat: Any = None
@@ -130,6 +136,11 @@ class _Service:
             from firmware import chat
 
             self._chat = chat
+        self._newest: Any = None
+        if settings["flood"] == "newest":
+            from firmware import newest
+
+            self._newest = newest
         self._guard = Guard(settings, self._tell_refused)
 
     async def watch(self):
@@ -141,8 +152,14 @@ class _Service:
                 self._refusals.tell()
                 self._messages.tell()
                 self._count_all_dropped()
+                self._tell_not_taken()
             except MemoryError:
                 pass  # the next second may have some
+
+    def _tell_not_taken(self):
+        if self.server and self.server.not_taken != self._not_taken:
+            self._not_taken = self.server.not_taken
+            log("somebody waits outside: no socket, or no memory, is left for a connection")
 
     # Requests
 
@@ -249,7 +266,7 @@ class _Service:
         self._counters.measure()
         code = 1011
         try:
-            await self._converse(ws, client.label, name or ws.remote_address)
+            await self._converse(ws, client, name or ws.remote_address)
         except (MemoryError, OSError, WebSocketError) as error:
             self._count_dropped(ws)
             slow = self._settings["slow"] == "close" and client.dropped
@@ -270,31 +287,55 @@ class _Service:
         except MemoryError:
             await ws.close(1011)
 
-    async def _converse(self, ws, label, name):
+    async def _converse(self, ws, client, name):
         count = 0
         while True:
-            message = await ws.recv()
             count += 1
-            self._counters.received(message)
-            reply = ""
-            ping = isinstance(message, str) and message.startswith("ping:")
-            if ping and len(message) < _PING_LIMIT:
-                # A browser cannot send a Ping of the protocol.
-                reply = "pong:%s clients:%d" % (message[5:], len(self._clients))
-            else:
-                if self._messages.allows():
-                    log("%s: received %s" % (label, describe_message(message)))
-                if self._chat:
-                    self._pass_on(ws, name, message)
-            try:
-                if reply:
-                    self._counters.sent(reply)
-                    await _within(ws.send(reply))
-                elif count % _PROBE == 0:
-                    await _within(ws.ping())
-            except (OSError, ConnectionClosed):
-                pass  # it has gone: recv() says so after all that came before
+            message = await self._next(ws, client, count % _PROBE == 0)
+            messages = (message,)
+            if client.late is not None and self._newest:
+                messages, left_out = await self._newest.take(ws, message)
+                self._counters.add("skipped", left_out)
+            for message in messages:
+                self._counters.received(message)
+                reply = ""
+                ping = isinstance(message, str) and message.startswith("ping:")
+                if ping and len(message) < _PING_LIMIT:
+                    # A browser cannot send a Ping of the protocol.
+                    reply = "pong:%s clients:%d" % (message[5:], len(self._clients))
+                else:
+                    if self._messages.allows():
+                        log("%s: received %s" % (client.label, describe_message(message)))
+                    if self._chat:
+                        self._pass_on(ws, name, message)
+                try:
+                    if reply:
+                        self._counters.sent(reply)
+                        await _within(ws.send(reply))
+                    elif count % _PROBE == 0:
+                        await _within(ws.ping())
+                except (OSError, ConnectionClosed):
+                    pass  # it has gone: recv() says so after all that came before
+            del message, messages  # not in memory while it waits for the next
             await asyncio.sleep(0)  # the others have their turn
+
+    async def _next(self, ws, client, probe):
+        """The client's next message. With `probe` it is seen whether one waited already."""
+        if not probe and client.late is None:
+            return await ws.recv()
+        try:
+            message = await ws.recv(0)
+        except Timeout:
+            client.late = None
+            return await ws.recv()
+        if client.late is None:
+            client.late = uptime()
+        elif not client.is_told and uptime() - client.late >= _LATE:
+            client.is_told = True
+            self._counters.add("flooding")
+            what = "only its newest values are taken" if self._newest else "it comes late"
+            log("%s: sends more than this board takes; %s" % (client.label, what))
+        return message
 
     def _pass_on(self, ws, name, message):
         """What a client says, to all the others."""

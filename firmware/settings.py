@@ -31,6 +31,7 @@ TABLE = (
     ("path", "server", "/", "path"),
     ("max_clients", "server", None, "whole", 1, 64),
     ("slow", "server", "drop", "choice", "close", "drop"),
+    ("flood", "server", "queue", "choice", "newest", "queue"),
     ("chat", "server", False, "flag"),
     ("origins", "server", None, "origins"),
     ("cert_file", "server", None, "file", "cert.pem"),

@@ -45,6 +45,8 @@ SENTENCES = {
     "max_clients": "how many clients at a time, at most what the board has connections for; one "
     "more gets HTTP 503",
     "slow": 'who cannot keep up misses old values; `"close"`: is closed (1008)',
+    "flood": 'what a client sends that is more than the board takes comes late; `"newest"`: of '
+    "each name, `NAME:VALUE`, only the newest is taken",
     "chat": "what a client says goes to all the others",
     "origins": "pages from elsewhere that may connect",
     "cert_file": "its certificate, for `wss://`",

@@ -17,6 +17,7 @@ from host_tests.support.wire import TEXT, switching_protocols
 WARM = 60  # seconds: what is there then must be there at the end
 HEAP = 0.01  # by which the heap may differ
 KEEPALIVE = 3  # seconds
+LATEST = 10  # values that are on their way to a client at a time: those of a second
 PROBES = 3
 PROBE = r"^probe (\d+)"
 
@@ -244,21 +245,40 @@ def refused(soak):
 
 def no_client(soak):
     requests = (b"", b"GET", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"x" * 5000)
-    wires = [soak.scene.dial() for _ in range(3)]
-    for wire in wires:
+    for _ in range(3):
+        wire = soak.scene.dial()
         wire.raw(soak.random.choice(requests))
         soak.scene.forget(wire)
 
 
 def too_many(soak):
-    wires = [soak.scene.dial() for _ in range(10)]
-    for wire in wires:
-        wire.raw(wire.request(soak.scene.address[0]))
+    wires = []
+    for _ in range(10):
+        wires.append(soak.scene.dial())
+        wires[-1].raw(wires[-1].request(soak.scene.address[0]))
     answers = [wire.head().split()[1] for wire in wires]
     for wire in wires:
         soak.scene.forget(wire)
     if "503" not in answers or answers.count("101") > 8:
         raise Differs(f"{answers} for 10 clients")
+
+
+def crowd(soak):
+    """Every place is taken, and connections come that come to nothing."""
+    scene = soak.scene
+    clients = [soak.wire, *[scene.call() for _ in range(7)]]
+    nothing = []
+    for said in (b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n", b"", b"", b"", b""):
+        nothing.append(scene.dial())
+        nothing[-1].raw(said)
+    scene.board.skip()
+    for _ in range(soak.random.randint(10, 30)):
+        number = int(scene.board.wait(r"sent pin0:(\d+) to 8 clients")[1])
+        for wire in clients:
+            if wire.samples and wire.samples[-1] < number - LATEST:
+                raise Differs(f"{wire.samples[-1]} came last when the board sent {number}")
+    for wire in nothing + clients[1:]:
+        scene.forget(wire)
 
 
 BOTH = (
@@ -275,4 +295,4 @@ BOTH = (
     address_changes,
 )
 CLIENT = (no_server, refused)
-SERVER = (no_client, too_many)
+SERVER = (no_client, too_many, crowd)

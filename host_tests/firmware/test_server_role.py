@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import socket
 import threading
 import time
@@ -28,7 +29,7 @@ PAGE = (TOP / "firmware" / "page.html").read_bytes()
 class Board:
     """A virtual board in the server role, on MicroPython with 32 bits and a board's heap."""
 
-    def __init__(self, folder, start, settings, program=None):
+    def __init__(self, folder, start, settings, program=None, sockets=None):
         self.port = virtual.choose_port(0)
         settings = {"sample_interval": 0.05, **settings, "port": self.port}
         self.files = virtual.Board("board", folder, settings).folder
@@ -40,6 +41,9 @@ class Board:
         self.process = start(command, env, self.files)
         self.wait_for = self.process.wait_for
         self.wait_for("listening on ws://127.0.0.1:")
+        if sockets:  # in all, one of which it listens with
+            most = self.files_open() - 1 + sockets
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (most, most))
 
     def connect(self, path="/"):
         return connect(f"ws://127.0.0.1:{self.port}{path}", compression=None)
@@ -75,8 +79,8 @@ class Board:
 def board(start, tmp_path):
     """`board(setting=...)` starts one with these settings."""
 
-    def start_board(program=None, **settings):
-        return Board(tmp_path / "board", start, settings, program)
+    def start_board(program=None, sockets=None, **settings):
+        return Board(tmp_path / "board", start, settings, program, sockets)
 
     return start_board
 
@@ -189,7 +193,7 @@ def test_the_counters_count(board):
     assert before["name"] == "wall"
     assert before["interval"] == 30
     numbers = ("clients", "clients_ever", "messages_in", "messages_out", "dropped", "refused")
-    assert [before[name] for name in numbers] == [0] * 6
+    assert [before[name] for name in (*numbers, "flooding", "skipped")] == [0] * 8
     assert 0 < before["heap_free_lowest"] <= before["heap_free"] < 128 * 1024
     with running.connect() as first, running.connect("/?name=x") as second:
         first.send("gr\u00fc\u00df")
@@ -378,6 +382,67 @@ def test_a_slow_client_is_dealt_with_as_configured(board, slow):
         assert next_text(talker).startswith("pong:1 clients:")
 
 
+@pytest.mark.parametrize("flood", ["queue", "newest"])
+def test_who_sends_more_than_is_taken_is_told_once_and_the_others_have_their_turn(board, flood):
+    running = board(TALKATIVE, flood=flood, chat=True, sample_interval=30)
+    stop = threading.Event()
+    with misbehaving.upgraded(running.port) as flooding, running.connect() as other:
+        running.wait_for("client 2: connected")
+        said = b"".join(misbehaving.text_frame(b"x:%d" % i) for i in range(100))
+
+        def send():
+            with suppress(OSError):
+                while not stop.is_set():
+                    flooding.sendall(said)
+
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        running.wait_for("client 1: sends more than this board takes; ")
+        for i in range(3):
+            other.send(f"ping:{i}")
+            while not (message := other.recv(PATIENCE)).startswith("pong:"):
+                assert ": x:" in message
+            assert message == f"pong:{i} clients:2"
+        stop.set()
+        flooding.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        running.wait_for("client 1: closed")
+        metrics = running.metrics()
+    assert metrics["flooding"] == 1
+    assert (metrics["skipped"] > 0) == (flood == "newest")
+    assert running.process.output.count("sends more than this board takes") == 1
+
+
+NEWEST = """
+import asyncio
+from firmware import newest
+class Timeout(OSError):
+    pass
+class Client:
+    def __init__(self, *waiting):
+        self.waiting = list(waiting)
+    async def recv(self, timeout):
+        if not self.waiting:
+            raise Timeout
+        return self.waiting.pop(0)
+async def main():
+    print(await newest.take(Client("b:1", b"x:1", "no name", "a:2", "no name", b"x:1"), "a:1"))
+    print(await newest.take(Client(*["long" * 9 + ":1"] * 40), "a:1"))
+    print((await newest.take(Client(*["a:%d" % i for i in range(300)]), "a:x")))
+    print(await newest.take(Client(), "a:1"))
+asyncio.run(main())
+"""
+
+
+def test_of_each_name_the_newest_value_is_taken_and_all_without_a_name(interpreter):
+    result = interpreter.run("-c", NEWEST)
+    assert result.stderr == ""
+    first, second, *rest = result.stdout.splitlines()
+    assert first == str((["b:1", b"x:1", "no name", "a:2", "no name", b"x:1"], 1))
+    assert second == str((["a:1", *["long" * 9 + ":1"] * 31], 0))
+    assert rest == ["(['a:254'], 255)", "(['a:1'], 0)"]
+
+
 def test_three_hostile_clients_take_nothing_from_five_others(board):
     running = board()
     heard = [[] for _ in range(5)]
@@ -427,6 +492,122 @@ def test_three_hostile_clients_take_nothing_from_five_others(board):
         assert len(values) == 80
         first = [i for i in range(len(sent)) if sent[i : i + 80] == values]
         assert first, f"{values} are not in a row in {sent}"
+
+
+def connects(port, held):
+    misbehaving.raw(port).close()
+
+
+def silent(port, held):
+    held.append(misbehaving.raw(port))
+
+
+def slow_heads(port, held):
+    held.append(misbehaving.raw(port, b"GET / HTTP/1.1\r\nHost: board\r\n"))
+    for sock in held[-5:]:
+        sock.sendall(b"X-Field: x\r\n")
+
+
+def stopped_pages(port, held):
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    sock.settimeout(misbehaving.TIMEOUT)
+    held.append(sock)
+    sock.connect(("127.0.0.1", port))
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: board\r\n\r\n")
+
+
+ATTACKS = (connects, silent, slow_heads, stopped_pages)
+
+
+@pytest.mark.parametrize(
+    "attacks", [*[(one,) for one in ATTACKS], ATTACKS], ids=lambda many: many[-1].__name__ + "..."
+)
+def test_connections_that_come_to_nothing_cost_no_client_a_value(board, attacks):
+    """With every place taken on the smallest heap."""
+    running = board()
+    heard = [[] for _ in range(8)]
+    stop = threading.Event()
+
+    def attack(way):
+        held = []
+        while not stop.is_set():
+            with suppress(OSError):
+                way(running.port, held)
+            while len(held) > 30:
+                held.pop(0).close()
+        for sock in held:
+            sock.close()
+
+    def listen(client, values):
+        while len(values) < 100:
+            values.append(client.recv(PATIENCE))
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(running.connect()) for _ in heard]
+        running.wait_for("client 8: connected")
+        attackers = [threading.Thread(target=attack, args=(way,), daemon=True) for way in attacks]
+        for thread in attackers:
+            thread.start()
+        pairs = zip(clients, heard, strict=True)
+        listeners = [threading.Thread(target=listen, args=pair) for pair in pairs]
+        for thread in listeners:
+            thread.start()
+        for thread in listeners:
+            thread.join()
+        stop.set()
+        for thread in attackers:
+            thread.join()
+    with running.connect():  # there is room again
+        running.wait_for("client 9: connected")
+    sent = re.findall(r"sent (pin0:\d+) to", running.process.output)
+    for values in heard:
+        assert len(values) == 100
+        first = [i for i in range(len(sent)) if sent[i : i + 100] == values]
+        assert first, f"{values} are not in a row in {sent}"
+
+
+def test_the_sockets_of_an_esp32_are_enough_for_its_clients_and_for_a_browser_more(board):
+    running = board(sockets=10, max_clients=6, sample_interval=30)
+    with ExitStack() as stack:
+        for i in range(6):
+            stack.enter_context(running.connect())
+            running.wait_for(f"client {i + 1}: connected")
+        for _ in range(5):
+            with pytest.raises(InvalidStatus, match="503"):
+                running.connect()
+            assert running.get()[1] == PAGE
+            assert running.metrics()["clients"] == 6
+        for _ in range(6):  # as a browser opens them ahead of time
+            stack.enter_context(misbehaving.raw(running.port))
+        with pytest.raises(InvalidStatus, match="503"):
+            running.connect()
+        assert running.metrics()["clients"] == 6
+    assert "outside" not in running.process.output
+
+
+def test_want_of_a_socket_is_told(board):
+    running = board(sockets=4, max_clients=6, sample_interval=30)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(running.connect())
+        stack.enter_context(misbehaving.raw(running.port))
+        running.wait_for("somebody waits outside: no socket, or no memory, is left")
+    with running.connect() as client:
+        client.send("ping:1")
+        assert client.recv() == "pong:1 clients:1"
+
+
+def test_silent_connections_shut_nobody_out(board):
+    """As a browser opens them ahead of time."""
+    running = board(max_clients=1, sample_interval=30)
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(misbehaving.raw(running.port))
+        with running.connect() as client:
+            client.send("ping:1")
+            assert client.recv() == "pong:1 clients:1"
+        running.wait_for("refused, no handshake in time")
 
 
 def test_a_hundred_rounds_of_rude_clients_leave_nothing_behind(board):

@@ -54,6 +54,7 @@ DEFAULTS = [
     (aio_server.serve, "close_timeout", 10),
     (aio_server.serve, "keepalive_timeout", 40),
     (aio_server.serve, "max_clients", 8),
+    (aio_server.serve, "max_pending", 8),
     (aio_server.serve, "max_backlog", 4096),
 ]
 
@@ -707,21 +708,22 @@ def test_flood_of_pings_leaves_others_their_turn(start):
 
 def test_connections_in_their_handshake_are_bounded(start):
     port = free_port()
-    options = {"max_clients": 2, "handshake_timeout": 0.5}
-    process = start(BOARD.command("-c", SERVER, "asyncio", port, options))
+    process = start(BOARD.command("-c", SERVER, "asyncio", port, {"max_pending": 2}))
     process.wait_for("listening")
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(Peer(port)) for _ in range(4)]
-        with Peer(port) as one_more:
-            assert one_more.sock.recv(1) == b""
-        for peer in silent:
-            assert peer.sock.recv(1) == b""
-    served = False
-    while not served:
-        with Peer(port) as peer, contextlib.suppress(EOFError, OSError):
-            peer.open()  # their places are free a moment after they saw the end
-            peer.echo(b"next")
-            served = True
+        # For the third and the fourth the first two make room, in this order.
+        assert silent[0].sock.recv(1) == b""
+        assert silent[1].sock.recv(1) == b""
+        # Who says something goes on, and makes room by the end of its handshake.
+        silent[3].open()
+        silent[3].echo(b"fourth")
+        silent[2].open()
+        silent[2].echo(b"third")
+        for _ in range(4):
+            stack.enter_context(Peer(port))
+        for peer in silent[2:]:
+            peer.echo(b"still here")
 
 
 def test_client_past_max_clients_is_told_so(start):

@@ -352,9 +352,11 @@ def test_the_options_are_checked(interpreter):
     code = """
 import asyncio
 from microws import aio
-try:
-    asyncio.run(aio.serve(None, "127.0.0.1", 0, slow="wait"))
-except ValueError as error:
-    print(error)
+for options in {"slow": "wait"}, {"max_pending": 0}:
+    try:
+        asyncio.run(aio.serve(None, "127.0.0.1", 0, **options))
+    except ValueError as error:
+        print(error)
 """
-    assert 'slow must be "drop" or "close"' in interpreter.run("-c", code).stdout
+    told = interpreter.run("-c", code).stdout
+    assert told == 'slow must be "drop" or "close"\nmax_pending must be 1 or more\n'

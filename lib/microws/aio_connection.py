@@ -87,6 +87,7 @@ class WebSocket(SocketWaiter, Connection):
         SocketWaiter.__init__(self, None)
         self._fragmenting = False  # a message that goes in fragments is on its way out
         self._heard = True  # something came since the last beat
+        self._active = ticks_ms()  # when a step of the handshake was taken
         self._keeper: Any = False  # None: a task for the keepalive is to be made
         self._receiving = False  # a task does, or closes
         self._writing = False  # a frame is on its way out
@@ -558,6 +559,7 @@ class WebSocket(SocketWaiter, Connection):
                 return
             await self._wait_once(1 if step == WRITE else 0)
             self._heard = True
+            self._active = ticks_ms()
             if self._sock is None:
                 raise self._closed()
 

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from ._compat import const, local_port
+from ._compat import const, local_port, ticks_diff, ticks_ms
 from .aio_connection import SocketWaiter, WebSocket
 from .core import check_limits, milliseconds, put_header
-from .errors import HandshakeError, WebSocketError
+from .errors import HandshakeError, Timeout, WebSocketError
 from .server_handshake import ServerHandshake, accepting, listening_socket, refusing
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .server_handshake import Request
+
+
+_PATIENCE = const(500)  # milliseconds of silence that everybody may have
 
 
 async def serve(
@@ -33,6 +36,7 @@ async def serve(
     compression: "str | int | None" = None,
     max_header: int = 4096,
     max_fields: int = 64,
+    max_pending: int = 8,
     **limits: int,
 ) -> "Server":
     """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
@@ -42,6 +46,10 @@ async def serve(
     ``(status, headers, body)`` for an HTTP response, the headers as pairs and the body as bytes or
     an iterable of bytes. A client past ``max_clients`` gets HTTP 503. ``on_refused(ws, error)``
     hears of each that got no WebSocket.
+
+    At most ``max_pending`` connections are on their way to a WebSocket, or are answered with plain
+    HTTP, or close. Where one more comes, the one that has been silent longest makes room, if it
+    has been for half a second; else the new one waits in the system's queue.
 
     At most ``max_backlog`` bytes of broadcasts wait for a client behind the one that is half-way;
     for one that is slower, the oldest are dropped (``slow="drop"``), or it is closed with 1008
@@ -62,6 +70,8 @@ async def serve(
             subprotocols, compression, process_request, is_full
         )
 
+    if max_pending < 1:
+        raise ValueError("max_pending must be 1 or more")
     # A wrong argument is told at once, not when a client comes.
     new(bool)
     check_limits(max_header, max_fields)
@@ -74,6 +84,7 @@ async def serve(
         new,
         (ssl, max_header, max_fields),
         max_clients,
+        max_pending,
         on_refused,
         max_backlog if slow == "drop" else -max_backlog,
         handshake_timeout,
@@ -89,6 +100,9 @@ class ServerConnection(WebSocket):
     dropped = 0
     _backlog: "Any" = ()  # frames of broadcasts
     _waiting_bytes = 0
+    _made_room = False  # for another, while it was opened
+    _seen: "Any" = None  # of _active, when it was to make room
+    _task: "Any" = None  # that opens it
 
     def _broadcast(self, frame: bytes, max_backlog: int) -> bool:
         """Send a frame without waiting, or put it into the backlog.
@@ -159,6 +173,7 @@ class Server(SocketWaiter):
         new: "Callable[[Any], tuple[ServerConnection, ServerHandshake]]",
         rest: "tuple[Any, int, int]",
         max_clients: int,
+        max_pending: int,
         on_refused: "Callable[[Any, Exception], None] | None",
         max_backlog: int,
         handshake_timeout: float,
@@ -169,10 +184,13 @@ class Server(SocketWaiter):
         self.port = local_port(sock, port)
         #: The connections that are open.
         self.clients: set[ServerConnection] = set()
+        #: How often a connection could not be taken: no socket or no memory was left for it.
+        self.not_taken = 0
         self._handler = handler
         self._new = new
         self._rest = rest
         self._max_clients = max_clients
+        self._max_pending = max_pending
         self._on_refused = on_refused
         self._max_backlog = max_backlog
         self._handshake_timeout = handshake_timeout
@@ -180,6 +198,7 @@ class Server(SocketWaiter):
         self._keeper: Any = None
         self._admitted: set = set()  # handshakes whose answer is on its way
         self._opening: set = set()  # tasks, up to the end of their handshakes
+        self._pending: list[ServerConnection] = []  # theirs, the oldest first
         self._tasks: set = set()
         self._idle = asyncio.Event()
         self._accepting = asyncio.create_task(self._accept_all())
@@ -260,18 +279,39 @@ class Server(SocketWaiter):
                 await self._wait_once(0)
                 if self._sock is None:
                     return
+                if len(self._tasks) - len(self.clients) >= self._max_pending:
+                    await asyncio.sleep(0 if self._make_room() else 0.05)
+                    continue
                 sock, address = self._sock.accept()
             except (MemoryError, OSError):
                 # Gone before its turn, or the board is out of sockets: others get a chance.
+                self.not_taken += 1
                 await asyncio.sleep(0.05)
-                continue
-            if len(self._tasks) >= 2 * self._max_clients:
-                sock.close()  # not even room to say no
                 continue
             try:
                 self._tasks.add(asyncio.create_task(self._serve_client(sock, address)))
             except MemoryError:
                 sock.close()
+
+    def _make_room(self) -> bool:
+        """Whether the one that has been silent longest leaves, to make room for another."""
+        now = ticks_ms()
+        longest = _PATIENCE
+        found = None
+        for ws in self._pending:
+            silent = ticks_diff(now, ws._active)
+            if silent >= longest and not ws._made_room:
+                longest = silent
+                found = ws
+        if found is None:
+            return False
+        if found._seen != found._active:
+            # What it said may be here already: its task has a turn first.
+            found._seen = found._active
+            return False
+        found._made_room = True
+        found._task.cancel()
+        return True
 
     async def _serve_client(self, sock: "Any", address: "Any") -> None:
         ws: Any = None
@@ -315,6 +355,8 @@ class Server(SocketWaiter):
         try:
             ws, handshake = self._new(self._is_full)
             ws._sock = sock
+            ws._task = task
+            self._pending.append(ws)
             steps = accepting(ws, sock, address, handshake, *self._rest)
             await ws._run(steps, self._handshake_timeout)
             return ws
@@ -336,10 +378,15 @@ class Server(SocketWaiter):
             asyncio.get_event_loop().call_exception_handler(context)
         except BaseException:
             ws._shut()
-            raise
+            if not ws._made_room:
+                raise
+            if self._on_refused:
+                self._on_refused(ws, Timeout("it was silent and made room for another"))
         finally:
             if ws is None:
                 sock.close()
+            else:
+                self._pending.remove(ws)
             self._admitted.discard(handshake)
             self._opening.discard(task)
         return None
