@@ -32,14 +32,22 @@ class Board:
         self._process.wait_for(str(self.port), PATIENCE)
 
     def mpremote(self, *arguments):
-        """What mpremote prints; the test fails where it does."""
-        result = subprocess.run(
-            [self._mpremote, "connect", self.port, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
+        """What mpremote prints; the test fails where it does.
+
+        It gives a board ten seconds to listen. This one may need longer, so it is asked again.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            result = subprocess.run(
+                [self._mpremote, "connect", self.port, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+            deaf = "could not enter raw repl" in result.stderr
+            if not deaf or time.monotonic() > deadline:
+                break
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout.replace("\r\n", "\n")
 
