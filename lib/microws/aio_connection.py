@@ -388,6 +388,7 @@ class WebSocket(SocketWaiter, Connection):
         if isinstance(error, KeyboardInterrupt):
             self._interrupted()
         elif has_target:
+            self._hung_up = False  # the receiver is to read nothing now; poll() will tell again
             self._receive_to(None)
         self._release()
 
