@@ -3,6 +3,9 @@
 It is never copied to the board. A new file comes as NAME.new and takes its name only when its
 hash is right, and renaming is one step on the boards' file system: whatever stops a deployment,
 each name holds a whole file, the old one or the new one.
+
+The list of what is ours has the hashes of what was sent: a file that has none of them was changed
+by a person.
 """
 
 import binascii
@@ -19,15 +22,15 @@ _os: "Any" = os  # the type stubs do not know its uname()
 _sys: "Any" = sys
 
 CONFIG = "config.json"
-INSTALLED = "firmware/installed.txt"  # the paths that are ours, one a line
+INSTALLED = "firmware/installed.txt"  # a line for each file that is ours: its path, its hashes
 FOLDERS = ("firmware", "lib/microws")  # where everything is ours
 OTHERS = ("boot.py", "main.py", "page.html", "page.html.gz", CONFIG)
 NEW = ".new"
-ASIDE = ".before-microws"
+MINE = ".mine"  # what a person's own file is kept as
 
 
 def report() -> None:
-    """Print what runs here, then for each file its path, size in bytes, and hash if it is ours."""
+    """Print what runs here, then for each file its path, size in bytes, and hash where needed."""
     _, fragment, _, _, free = _os.statvfs("/")[:5]
     about = {
         "name": sys.implementation.name,
@@ -45,7 +48,7 @@ def report() -> None:
     for path, size in _walk(""):
         name = path[: -len(NEW)] if path.endswith(NEW) else path
         ours = name in about["installed"] or name in OTHERS or _in_folders(name)
-        print(json.dumps([path, size, digest(path) if ours else None]))
+        print(json.dumps([path, size, digest(path) if ours or MINE in name else None]))
 
 
 def wipe() -> None:
@@ -56,30 +59,34 @@ def wipe() -> None:
     _prune("")
 
 
-def begin(paths: list, sent: list, there: list) -> None:
-    """Make ready: folders for these paths, and whose they are from now on.
+def begin(wanted: dict, there: list, kept: dict) -> None:
+    """Make ready: folders for the files, and whose they are from now on.
 
-    What an earlier deployment left half done is removed, but for the new files that are `there`
-    whole. What somebody else left under the name of one that is `sent` is kept under another.
+    `wanted` is the hash of each file that there is to be. What an earlier deployment left half
+    done is removed, but for the new files that are `there` whole. `kept` has the files that are
+    a person's own, and the name that each is copied to.
     """
     for path, _ in list(_walk("")):
         name = path[: -len(NEW)]
         if name in there:
             continue
-        if path == name + NEW and (name in paths or name == CONFIG or _in_folders(path)):
+        if path == name + NEW and (name in wanted or name == CONFIG or _in_folders(path)):
             os.remove(path)
-    installed = _installed()
-    for path in paths:
+    for path in wanted:
         folder = ""
         for part in path.split("/")[:-1]:
             folder += part
             if not _exists(folder):
                 os.mkdir(folder)
             folder += "/"
-        foreign = path in sent and path not in installed and path != CONFIG
-        if foreign and "/" not in path and _exists(path):
-            _set_aside(path)
-    _list(set(installed) | set(paths))
+    for path in kept:
+        _copy(path, kept[path])
+    # Until the end a file may be the old one or the new one, and is ours both times.
+    listed = _installed()
+    for path in wanted:
+        listed[path] = [old for old in listed.get(path, []) if old != wanted[path]]
+        listed[path].append(wanted[path])
+    _list(listed)
 
 
 def commit(sent: dict, wanted: dict) -> None:
@@ -102,7 +109,7 @@ def commit(sent: dict, wanted: dict) -> None:
             os.remove(path)
     for folder in FOLDERS:
         _prune(folder)
-    _list(wanted)
+    _list({path: [wanted[path]] for path in wanted})
     for path in wanted:
         if digest(path) != wanted[path]:
             raise OSError("%s is damaged on the board" % path)
@@ -154,30 +161,31 @@ def _prune(folder):
 
 
 def _installed():
-    if not _exists(INSTALLED):
-        return []
-    with open(INSTALLED) as file:
-        return [line for line in file.read().split("\n") if line]
+    """{path: hashes} of what is ours. An older deployment listed paths alone."""
+    found = {}
+    if _exists(INSTALLED):
+        with open(INSTALLED) as file:
+            for line in file:
+                parts = line.split()
+                if parts:
+                    found[parts[0]] = parts[1:]
+    return found
 
 
-def _list(paths):
+def _list(hashes):
     with open(INSTALLED + NEW, "w") as file:
-        for path in sorted(paths):
-            if path != CONFIG:
-                file.write(path + "\n")
+        for path in sorted(hashes):
+            if path not in (CONFIG, INSTALLED):
+                file.write(" ".join([path] + hashes[path]) + "\n")
         file.write(INSTALLED + "\n")
     os.rename(INSTALLED + NEW, INSTALLED)
 
 
-def _set_aside(path):
-    aside = path + ASIDE
-    while _exists(aside):
-        aside += "-too"
-    with open(path, "rb") as old, open(aside + NEW, "wb") as copy:
+def _copy(path, name):
+    with open(path, "rb") as old, open(name + NEW, "wb") as copy:
         while True:
             piece = old.read(512)
             if not piece:
                 break
             copy.write(piece)
-    os.rename(aside + NEW, aside)
-    print("kept the board's own %s as %s" % (path, aside))
+    os.rename(name + NEW, name)

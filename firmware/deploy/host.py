@@ -121,6 +121,32 @@ def compile_all(stage, about):
     print(f"Compiled for {name}.")
 
 
+def kept_as(about, present, replaced, sources):
+    """{path: name} of what a person wrote or changed under names of ours, to be kept as that name.
+
+    `replaced` are paths that get another content or go, `sources` our hashes of the .py files.
+    """
+    kept = {}
+    for path in replaced:
+        found = present[path][1]
+        known = about["installed"].get(path)
+        if known:
+            is_ours = found in known
+        elif known is not None:  # listed by an older deployment, which noted no hash
+            is_ours = path not in ("boot.py", "main.py")
+        else:  # mip puts the library there, too
+            is_ours = path.startswith("lib/microws/") or found == sources.get(path)
+        if not is_ours:
+            names = (f"{path}.mine{number}" for number in ("", *range(2, 1000)))
+            name = next(name for name in names if present.get(name, (0, found))[1] == found)
+            kept[path] = name
+    return kept
+
+
+def hash_of(content):
+    return hashlib.sha256(content).hexdigest()
+
+
 def size_on_board(size):
     return -(-size // BLOCK) * BLOCK
 
@@ -128,6 +154,7 @@ def size_on_board(size):
 def plan(work, args):
     """What mpremote is to do, as its arguments."""
     stage = work / "stage"
+    sources = {path: hash_of(content) for path, content in program().items()}
     for path, content in program().items():
         (stage / path).parent.mkdir(parents=True, exist_ok=True)
         (stage / path).write_bytes(content)
@@ -159,8 +186,7 @@ def plan(work, args):
     wanted = {}
     for file in sorted(stage.rglob("*")):
         if file.is_file():
-            data = file.read_bytes()
-            wanted[file.relative_to(stage).as_posix()] = hashlib.sha256(data).hexdigest()
+            wanted[file.relative_to(stage).as_posix()] = hash_of(file.read_bytes())
     # What an earlier deployment left: whole files, which need not be sent again, and others, which
     # are removed first.
     names = [*wanted, "config.json"]
@@ -185,31 +211,39 @@ def plan(work, args):
     there = [path for path in there if path in sent]
     missing = [path for path in sent if path not in there]
     needed += sum(size_on_board((stage / path).stat().st_size) for path in missing)
+    installed = [path for path in about["installed"] if path in present]
+    stale = {path for path in installed if path not in (*wanted, "firmware/installed.txt")}
+    stale |= {path for path in present if path.endswith(".py") and path[:-3] + ".mpy" in wanted}
+    replaced = [path for path in (*sent, *sorted(stale)) if path in present]
+    replaced = [path for path in replaced if path != "config.json"]
+    kept = kept_as(about, present, replaced, sources)
+    needed += sum(size_on_board(present[path][0]) for path in kept if kept[path] not in present)
     if sent and needed > free:
         raise Refusal(
             f"The board's file system has {free // 1024} KB free and {needed // 1024} KB are "
             "needed. Remove files from it, or run this with --wipe, which keeps config.json only."
         )
-    installed = [path for path in about["installed"] if path in present]
-    stale = [path for path in installed if path not in wanted and path != "firmware/installed.txt"]
-    stale += [path for path in present if path.endswith(".py") and path[:-3] + ".mpy" in wanted]
+    for path, name in kept.items():
+        print(f"{path} on the board is not as it was sent: yours is kept there as {name}.")
     if args.dry_run:
         for path in sent:
             print(f"  {'change' if path in before else 'add'} {path}")
-        for path in sorted(set(stale)):
+        for path in sorted(stale):
             print(f"  remove {path}")
-    listed = set(about["installed"]) >= set(wanted) - {"config.json"}
+    listed = all(
+        about["installed"].get(path) == [wanted[path]] for path in wanted if path != "config.json"
+    )
     if not (sent or stale or left or args.wipe) and listed:
         print("Nothing to change: every file has the right hash.")
         return []
     arguments = ["resume", "run", str(TOP / "firmware/deploy/board.py")]
     if args.wipe:
         arguments += ["+", "exec", "wipe()"]
-    arguments += ["+", "exec", f"begin({sorted(wanted)!r}, {sent!r}, {there!r})"]
+    arguments += ["+", "exec", f"begin({wanted!r}, {there!r}, {kept!r})"]
     for path in missing:
         arguments += ["+", "fs", "cp", "-f", path, f":{path}.new"]
     hashes = {path: wanted[path] for path in sent}
-    print(f"{len(missing)} of {len(wanted)} files to send, {len(set(stale))} to remove.")
+    print(f"{len(missing)} of {len(wanted)} files to send, {len(stale)} to remove.")
     if there:
         print(f"{len(there)} new ones are there already, from a deployment that broke off.")
     return [*arguments, "+", "exec", f"commit({hashes!r}, {wanted!r})"]

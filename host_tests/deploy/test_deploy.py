@@ -25,6 +25,12 @@ LIST = "firmware/installed.txt"
 CLIENT = {"role": "client", "url": "ws://127.0.0.1:9/", "hostname": "quiet"}
 
 
+def listing(files):
+    """The list of what is ours on a board that these files were sent to."""
+    hashes = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    return "".join(f"{path} {hashes[path]}\n" for path in hashes).encode() + LIST.encode() + b"\n"
+
+
 def ours(files):
     """Those files but for the configuration and the list of what is ours."""
     return {path: files[path] for path in files if path not in (LIST, "config.json")}
@@ -83,11 +89,16 @@ def up_to_date(tmp_path_factory, mpremote, micropython32):
 
 @pytest.fixture
 def board(up_to_date, new_board, tmp_path):
-    """`board(changes, ...)` is one that was deployed to and whose files were changed then."""
+    """`board(changes, older, ...)` is one that was deployed to and whose files were changed then.
+
+    The `older` ones are files that an earlier deployment sent.
+    """
     count = 0
 
-    def make(changes=None, **options):
+    def make(changes=None, older=None, **options):
         nonlocal count
+        if older:
+            changes = {**older, LIST: listing({**program(), **older}), **(changes or {})}
         count += 1
         name = f"deployed{count}"
         (tmp_path / name).mkdir()
@@ -230,7 +241,7 @@ def test_a_fresh_board_gets_the_program_and_runs_it(new_board, start):
     files = flash(one)
     assert ours(files) == program()
     assert json.loads(files["config.json"]) == CLIENT
-    assert sorted(files[LIST].decode().split()) == sorted([*program(), LIST])
+    assert sorted(files[LIST].splitlines()) == sorted(listing(program()).splitlines())
 
 
 def test_the_second_time_there_is_nothing_to_do(board):
@@ -241,7 +252,7 @@ def test_the_second_time_there_is_nothing_to_do(board):
 
 
 def test_it_ends_with_a_hard_reset(board, start):
-    one = board({"firmware/net.py": b"older"})
+    one = board(older={"firmware/net.py": b"older"})
     assert deploy(one).returncode == 0
     start(["cat", one.device]).wait_for("starting as client")
     assert one.resets[-1] == HARD  # so that a W5500 has its interrupt
@@ -253,7 +264,6 @@ def test_only_what_changed_is_sent_and_what_is_stale_goes(board):
         "lib/microws/old/deep.py": b"x = 2",
         "lib/microws/compression.py": b"x = 3",  # it once went along
     }
-    listed = "\n".join([*program(), LIST, *stale]) + "\n"
     foreign = {
         "notes.txt": b"mine",
         "crash.txt": b"mine, too",
@@ -262,12 +272,10 @@ def test_only_what_changed_is_sent_and_what_is_stale_goes(board):
     }
     one = board(
         {
-            LIST: listed.encode(),
-            "firmware/net.py": b"print('an older one')",
             "firmware/log.py.new": b"half of",
-            **stale,
             **foreign,
-        }
+        },
+        {"firmware/net.py": b"print('an older one')", **stale},
     )
     files, said = deployed(one)
     assert re.findall(r"^\[.*", said, re.MULTILINE) == ["[1/1] firmware/net.py"]
@@ -279,10 +287,50 @@ def test_only_what_changed_is_sent_and_what_is_stale_goes(board):
 def test_a_program_of_somebody_else_is_kept(new_board):
     one = new_board({"main.py": b"print('mine')", "boot.py": b"# mine"})
     files, said = deployed(one)
-    assert "kept the board's own main.py as main.py.before-microws" in said
-    assert files["main.py.before-microws"] == b"print('mine')"
-    assert files["boot.py.before-microws"] == b"# mine"
+    assert (
+        "main.py on the board is not as it was sent: yours is kept there as main.py.mine" in said
+    )
+    assert files["main.py.mine"] == b"print('mine')"
+    assert files["boot.py.mine"] == b"# mine"
     assert files["main.py"] == program()["main.py"]
+
+
+def test_what_a_person_changed_is_kept_each_version_once(board):
+    changed = {
+        "main.py": b"print('mine')",
+        "firmware/net.py": b"# changed",
+        "firmware/old.py": b"# changed, and no longer sent",
+        "firmware/log.py": b"# changed twice",
+        "firmware/log.py.mine": b"# changed once",
+        "page.html": b"the same",
+        "page.html.mine": b"the same",
+    }
+    one = board(changed, {"firmware/old.py": b"as it was sent"})
+    result = deploy(one, "--dry-run")
+    kept = re.findall("^(.*) on the board is not .* kept there as (.*)[.]$", result.stdout, re.M)
+    expected = {path: path + ".mine" for path in changed if not path.endswith(".mine")}
+    expected["firmware/log.py"] = "firmware/log.py.mine2"
+    assert dict(kept) == expected
+    before = flash_while_on(one)
+    assert {path: before[path] for path in changed} == changed
+    files, said = deployed(one)
+    assert said.count("yours is kept there as") == len(expected)
+    for path, name in expected.items():
+        assert files[name] == changed[path]
+    assert files["firmware/log.py.mine"] == b"# changed once"
+    assert {path: files[path] for path in program()} == program()
+    assert "firmware/old.py" not in files
+    assert not [path for path in files if path.endswith("3")]
+
+
+def test_without_hashes_in_the_list_main_and_boot_are_kept(board):
+    """As an older deployment left it."""
+    older = {"main.py": b"print('perhaps mine')", "firmware/net.py": b"# of that deployment"}
+    one = board({**older, LIST: "\n".join([*program(), LIST]).encode()})
+    files, _ = deployed(one)
+    assert {path: files[path] for path in files if ".mine" in path} == {
+        "main.py.mine": older["main.py"]
+    }
 
 
 def test_the_configuration_stays_but_for_what_is_given(board, tmp_path):
@@ -373,7 +421,7 @@ def test_wipe_leaves_the_configuration(board):
 
 
 def test_backup_copies_everything_first(board, tmp_path):
-    one = board({"data/a.bin": bytes(range(256)), "firmware/net.py": b"old"})
+    one = board({"data/a.bin": bytes(range(256))}, {"firmware/net.py": b"old"})
     folder = tmp_path / "backup"
     result = deploy(one, "--backup", folder, "--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
@@ -387,7 +435,7 @@ def test_backup_copies_everything_first(board, tmp_path):
 
 
 def test_a_dry_run_tells_and_changes_nothing(board):
-    one = board({"firmware/net.py": b"old", "lib/microws/loops.py": b""})
+    one = board({"lib/microws/loops.py": b""}, {"firmware/net.py": b"old"})
     before = flash_while_on(one)
     result = deploy(one, "--dry-run", "--role", "server")
     assert (result.returncode, result.stderr) == (0, "")
@@ -511,7 +559,7 @@ def test_a_board_whose_own_boot_never_ends_is_reached_all_the_same(new_board, tm
 
 
 def test_a_board_that_is_slow_to_answer(board):
-    one = board({"firmware/net.py": b"old"})
+    one = board(older={"firmware/net.py": b"old"})
     one.delay = 0.02
     files, _ = deployed(one)
     assert ours(files) == program()
@@ -553,8 +601,10 @@ OLDER = {
     "main.py": b"print('older')\n",
     "notes.txt": b"mine",
     "firmware/left.py": b"stale",
-    LIST: "\n".join([*program(), LIST, "firmware/left.py"]).encode() + b"\n",
 }
+OLDER[LIST] = listing(
+    {**program(), **{path: OLDER[path] for path in OLDER if path != "notes.txt"}}
+)
 POINTS = 10
 
 
@@ -605,7 +655,7 @@ def test_cut_off_anywhere_it_recovers(board, whole, kind, point):
 
 
 def test_stopped_by_its_person_it_can_go_on(board, start):
-    one = board(dict.fromkeys(program(), b"older"))
+    one = board(older=dict.fromkeys(program(), b"older"))
     process = start([DEPLOY, "--port", one.device])
     process.wait_for("[5/" if len(program()) < 10 else "[ 5/")
     process.send_signal(signal.SIGINT)
@@ -623,7 +673,7 @@ def test_stopped_by_its_person_it_can_go_on(board, start):
 def test_half_a_file_of_a_deployment_that_broke_off_is_sent_again(board):
     whole, half = program()["main.py"], program()["firmware/net.py"][:100]
     new = {"main.py.new": whole, "firmware/net.py.new": half}
-    one = board({"main.py": b"older", "firmware/net.py": b"older", **new})
+    one = board(new, {"main.py": b"older", "firmware/net.py": b"older"})
     files, said = deployed(one)
     assert ours(files) == program()
     assert re.findall(r"^\[.*", said, re.MULTILINE) == ["[1/1] firmware/net.py"]
@@ -631,7 +681,7 @@ def test_half_a_file_of_a_deployment_that_broke_off_is_sent_again(board):
 
 
 def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path, mpremote):
-    one = board({"firmware/net.py": b"older"})
+    one = board(older={"firmware/net.py": b"older"})
     said = "OSError: firmware/net.py did not arrive whole"
     code = (
         (TOP / "firmware" / "deploy" / "board.py").read_text()
