@@ -132,7 +132,7 @@ class _Session:
                 ssl=verifier and verifier.context,
                 close_timeout=_CLOSE_TIMEOUT,
                 keepalive_timeout=self._settings["keepalive"],
-                resolve=self._resolve,
+                pool=self,
                 max_size=self._settings["max_size"] or _MAX_SIZE,
                 max_header=self._settings["max_header"] or _MAX_HEADER,
             )
@@ -167,7 +167,11 @@ class _Session:
             if self._ws:
                 await self._ws.close(1001)
 
-    def _resolve(self, *name):
+    # What the library takes of a pool of sockets: of the module ``socket``, but with a memory.
+    SOCK_STREAM = socket.SOCK_STREAM
+    socket = socket.socket
+
+    def getaddrinfo(self, *name):
         try:
             self._addresses = socket.getaddrinfo(*name)
         except OSError as error:

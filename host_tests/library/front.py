@@ -102,12 +102,11 @@ class Openings:
         for module in (client_handshake, server_handshake):
             replace(module, "adapt", lambda sock: sock)
         replace(client_handshake, "connected", lambda sock: None)
-        sockets = types.SimpleNamespace(
+        self._pool = types.SimpleNamespace(
             SOCK_STREAM=1,
             getaddrinfo=lambda *asked: [(2, 1, 6, "", asked[:2])],
             socket=lambda *kind: self.wire,
         )
-        replace(client_handshake, "socket", sockets)
 
     def client(
         self,
@@ -123,7 +122,15 @@ class Openings:
         self.wire = self.make()
         ws = Connection(True, 10, **dict(limits))
         steps = client_handshake.connecting(
-            ws, url, headers, subprotocols, None, compression, max_header, max_fields
+            ws,
+            url,
+            headers,
+            subprotocols,
+            None,
+            compression,
+            max_header,
+            max_fields,
+            self._pool,
         )
         opening = Opening(self.wire, ws, steps)
         opening.feed()

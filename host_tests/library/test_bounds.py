@@ -108,8 +108,6 @@ class Sockets:
     def socket(self, *kind):
         return Wire()
 
-client_handshake.socket = Sockets()
-
 class Side:
     error = None
     def __init__(self, ws, steps):
@@ -131,7 +129,10 @@ def accepts(max_header=4096):
 
 def connects():
     ws = Connection(True, 10)
-    return Side(ws, client_handshake.connecting(ws, "ws://h", (), (), None, None, 4096, 64))
+    steps = client_handshake.connecting(
+        ws, "ws://h", (), (), None, None, 4096, 64, Sockets()
+    )
+    return Side(ws, steps)
 
 def feed(p, data, writes=True):
     ws = p.ws

@@ -36,14 +36,14 @@ if MICROPYTHON:
     def peer_name(address: "Any") -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""
         if not isinstance(address, tuple):
-            import socket
+            import usocket  # its own, whatever is called socket
 
-            unix: Any = socket
+            unix: Any = usocket
             family, packed, port = unix.sockaddr(address)[:3]
             address = unix.inet_ntop(family, packed), port
         return "%s:%d" % (address[0], address[1])
 
-    def local_port(sock: "Any", port: int) -> int:
+    def local_port(sock: "Any", port: "int | None") -> "int | None":
         """MicroPython cannot ask a socket for its own address."""
         return port
 

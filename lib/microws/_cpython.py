@@ -55,7 +55,7 @@ class _Adapter:
 
 
 def adapt(sock: "Any") -> "Any":
-    return _Adapter(sock)
+    return sock if hasattr(sock, "readinto") else _Adapter(sock)
 
 
 def client_context() -> "Any":
@@ -107,11 +107,12 @@ def pending(sock: "Any") -> bool:
 
 
 def peer_name(address: "Any") -> str:
-    return "%s:%d" % address[:2]
+    return "%s:%d" % address[:2] if isinstance(address, tuple) else str(address)
 
 
-def local_port(sock: "Any", port: int) -> int:
-    return sock.getsockname()[1]
+def local_port(sock: "Any", port: "int | None") -> "int | None":
+    name = sock.getsockname()
+    return name[1] if isinstance(name, tuple) else port
 
 
 def connected(sock: "Any") -> None:

@@ -17,7 +17,6 @@ class connect:
 
     While a task receives, a silent peer is sent a Ping now and then, and one from which not a
     byte came for ``keepalive_timeout`` seconds (None: no limit) counts as lost: code 1006.
-    ``resolve`` is called as ``socket.getaddrinfo()`` is, and in its place.
     The other arguments and the errors are those of ``microws.connect()``.
     """
 
@@ -31,16 +30,17 @@ class connect:
         close_timeout: float = 10,
         keepalive_timeout: "float | None" = 40,
         compression: "str | int | None" = None,
-        resolve: "Callable[..., Any] | None" = None,
         max_header: int = 4096,
         max_fields: int = 64,
+        pool: "Any" = None,
+        sock: "Any" = None,
         **limits: int,
     ) -> None:
         self._ws = ws = WebSocket(True, close_timeout, **limits)
         milliseconds(keepalive_timeout)  # a wrong one
         ws._keep_for(keepalive_timeout)
         self._steps = connecting(
-            ws, url, headers, subprotocols, ssl, compression, max_header, max_fields, resolve
+            ws, url, headers, subprotocols, ssl, compression, max_header, max_fields, pool, sock
         )
         self._timeout = timeout
 
@@ -65,7 +65,10 @@ class connect:
 
 
 def serve(
-    handler: "Callable[[Any], Awaitable[None]]", host: str, port: int, **options: "Any"
+    handler: "Callable[[Any], Awaitable[None]]",
+    host: "str | None" = None,
+    port: "int | None" = None,
+    **options: "Any",
 ) -> "Awaitable[Server]":
     """Listen for clients: see ``aio_server.serve()``, which a client need not load."""
     from .aio_server import serve

@@ -21,8 +21,8 @@ _PATIENCE = const(500)  # milliseconds of silence that everybody may have
 
 async def serve(
     handler: "Callable[[Any], Awaitable[None]]",
-    host: str,
-    port: int,
+    host: "str | None" = None,
+    port: "int | None" = None,
     max_clients: int = 8,
     subprotocols: "Iterable[str]" = (),
     process_request: "Callable[[Request], Any] | None" = None,
@@ -37,6 +37,8 @@ async def serve(
     max_header: int = 4096,
     max_fields: int = 64,
     max_pending: int = 8,
+    pool: "Any" = None,
+    sock: "Any" = None,
     **limits: int,
 ) -> "Server":
     """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
@@ -79,7 +81,7 @@ async def serve(
         milliseconds(timeout)
     return Server(
         handler,
-        listening_socket(host, port),
+        listening_socket(host, port, pool, sock),
         port,
         new,
         (ssl, max_header, max_fields),
@@ -169,7 +171,7 @@ class Server(SocketWaiter):
         self,
         handler: "Callable[[Any], Awaitable[None]]",
         sock: "Any",
-        port: int,
+        port: "int | None",
         new: "Callable[[Any], tuple[ServerConnection, ServerHandshake]]",
         rest: "tuple[Any, int, int]",
         max_clients: int,
@@ -180,7 +182,7 @@ class Server(SocketWaiter):
         keepalive_timeout: "float | None",
     ) -> None:
         super().__init__(sock)
-        #: The port that it listens on.
+        #: The port that it listens on, where that is known.
         self.port = local_port(sock, port)
         #: The connections that are open.
         self.clients: set[ServerConnection] = set()

@@ -40,6 +40,8 @@ def connect(
     compression: "str | int | None" = None,
     max_header: int = 4096,
     max_fields: int = 64,
+    pool: "Any" = None,
+    sock: "Any" = None,
     **limits: int,
 ) -> "WebSocket":
     """Open a connection to ``url``, ws:// or wss:// (RFC 6455 §4.1).
@@ -50,7 +52,9 @@ def connect(
     or a number, 9 to 15, of window bits for what comes (``ImportError`` where
     ``compression.py`` was left out). ``max_header`` bounds the head of the server's answer in
     bytes, ``max_fields`` its fields. ``limits`` are ``max_size`` in bytes and others of
-    ``Connection``.
+    ``Connection``. ``pool`` has ``getaddrinfo()``, ``socket()`` and the constants, as the module
+    ``socket``, which it is by default; ``sock`` is a socket of it that is connected already. It
+    is closed with the connection, or where none comes about.
 
     Raises ``ValueError`` or ``TypeError`` for arguments that make no request, a timeout of
     500000 s or more and an unknown limit among them; ``OSError`` (``Timeout`` is one) where no
@@ -58,7 +62,9 @@ def connect(
     the server refuses, is no WebSocket server or ends it.
     """
     ws = WebSocket(True, close_timeout, **limits)
-    steps = connecting(ws, url, headers, subprotocols, ssl, compression, max_header, max_fields)
+    steps = connecting(
+        ws, url, headers, subprotocols, ssl, compression, max_header, max_fields, pool, sock
+    )
     try:
         ws._run(steps, timeout)
     except BaseException:

@@ -1,6 +1,5 @@
 """The client's side of the opening handshake (RFC 6455 §4.1), from a URL to an open connection."""
 
-import socket
 from binascii import b2a_base64
 from errno import EINPROGRESS
 from os import urandom
@@ -23,7 +22,7 @@ from .url import basic, parse_url
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
     from .core import Steps
@@ -38,12 +37,10 @@ def connecting(
     compression: "str | int | None",
     max_header: int,
     max_fields: int,
-    resolve: "Callable[..., Any] | None" = None,
+    pool: "Any" = None,
+    sock: "Any" = None,
 ) -> "Steps":
-    """The steps to an open connection; the arguments are those of ``microws.connect()``.
-
-    ``resolve`` is called as ``socket.getaddrinfo()`` is, and in its place.
-    """
+    """The steps to an open connection; the arguments are those of ``microws.connect()``."""
     check_limits(max_header, max_fields)
     ws._secure, host, port, ws.path, user = parse_url(url)
     if isinstance(subprotocols, str):
@@ -74,9 +71,16 @@ def connecting(
             raise ValueError("malformed header " + repr(name))
     request = build_head(lines)
     error: Exception = OSError("the name has no address")
-    for address in (resolve or socket.getaddrinfo)(host, port, 0, socket.SOCK_STREAM):
+    addresses: Any = (None,)
+    if sock is None:
+        if pool is None:
+            import socket as pool
+        addresses = pool.getaddrinfo(host, port, 0, pool.SOCK_STREAM)
+    for address in addresses:
         try:
-            yield from _reach(ws, address, host, ssl)
+            if address:
+                sock = pool.socket(address[0], pool.SOCK_STREAM)
+            yield from _reach(ws, sock, address, host, ssl)
             yield from write_all(ws, request)
             break
         except (OSError, ValueError) as failure:
@@ -92,18 +96,19 @@ def connecting(
         extension.begin(ws)
 
 
-def _reach(ws: Connection, address: "Any", host: str, ssl: "Any") -> "Steps":
-    sock: Any = socket.socket(address[0], socket.SOCK_STREAM)
+def _reach(ws: Connection, sock: "Any", address: "Any", host: str, ssl: "Any") -> "Steps":
+    """Connect ``sock`` to ``address``, unless it is None: then it is connected already."""
     ws._sock = adapt(sock)
     sock.setblocking(False)
     nodelay(sock)
-    try:
-        sock.connect(address[-1])
-    except OSError as busy:
-        if busy.errno != EINPROGRESS:
-            raise
-    yield WRITE
-    connected(sock)
+    if address:
+        try:
+            sock.connect(address[-1])
+        except OSError as busy:
+            if busy.errno != EINPROGRESS:
+                raise
+        yield WRITE
+        connected(sock)
     if ws._secure:
         ws._plain = sock
         sock = (ssl or client_context()).wrap_socket(

@@ -96,10 +96,8 @@ def new_extension(compression: "str | int | None") -> "Any":
 
 def nodelay(sock: "Any") -> None:
     """A header and its payload leave together, so there is nothing for TCP to wait for."""
-    import socket
-
     try:
-        sock.setsockopt(6, getattr(socket, "TCP_NODELAY", 1), 1)
+        sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY: these numbers everywhere
     except OSError:
         pass  # a port without the option
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def listen(
-    host: str,
-    port: int,
+    host: "str | None" = None,
+    port: "int | None" = None,
     subprotocols: "Iterable[str]" = (),
     ssl: "Any" = None,
     handshake_timeout: float = 10,
@@ -25,11 +25,15 @@ def listen(
     compression: "str | int | None" = None,
     max_header: int = 4096,
     max_fields: int = 64,
+    pool: "Any" = None,
+    sock: "Any" = None,
     **limits: int,
 ) -> "Listener":
     """Listen for clients; ``accept()`` of what it gives waits for one.
 
-    ``compression`` accepts permessage-deflate, as ``connect()`` offers it.
+    Without ``host``, all IPv4 addresses of this machine are listened on. ``compression`` accepts
+    permessage-deflate, as ``connect()`` offers it. ``pool`` is as with ``connect()``; ``sock`` is
+    a socket of it that listens already, and takes the place of host and port.
     ``OSError`` where the address cannot be had, ``ValueError`` or ``TypeError`` for wrong
     arguments, an unknown limit among them. CPython tells the port it chose for port 0.
     """
@@ -44,7 +48,8 @@ def listen(
     new()
     check_limits(max_header, max_fields)
     milliseconds(handshake_timeout)
-    return Listener(host, port, new, (ssl, max_header, max_fields), handshake_timeout)
+    sock = listening_socket(host, port, pool, sock)
+    return Listener(sock, port, new, (ssl, max_header, max_fields), handshake_timeout)
 
 
 class Listener:
@@ -52,15 +57,15 @@ class Listener:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        sock: "Any",
+        port: "int | None",
         new: "Callable[[], tuple[WebSocket, ServerHandshake]]",
         rest: "tuple[Any, int, int]",
         handshake_timeout: float,
     ) -> None:
-        self._sock = listening_socket(host, port)
-        #: The port that it listens on.
-        self.port = local_port(self._sock, port)
+        self._sock = sock
+        #: The port that it listens on, where that is known.
+        self.port = local_port(sock, port)
         self._new = new
         self._rest = rest
         self._handshake_timeout = handshake_timeout

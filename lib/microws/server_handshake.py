@@ -2,8 +2,6 @@
 or to the answer that refuses it.
 """
 
-import socket
-
 from ._compat import adapt, const, peer_name, tls_steps
 from .core import Connection
 from .errors import HandshakeError
@@ -177,17 +175,24 @@ class ServerHandshake:
         return build_head(lines), body
 
 
-def listening_socket(host: str, port: int) -> "Any":
-    """A non-blocking socket that listens; ``OSError`` where the address cannot be had.
+def listening_socket(host: "str | None", port: "int | None", pool: "Any", sock: "Any") -> "Any":
+    """A non-blocking socket that listens, or ``sock``, which does already.
 
-    ``ValueError`` for a port that none has.
+    ``OSError`` where the address cannot be had, ``ValueError`` for a port that none has.
     """
+    if sock is not None:
+        sock.setblocking(False)
+        return sock
+    if not isinstance(port, int):
+        raise TypeError("port must be int")
     if not 0 <= port <= 65535:
         raise ValueError("port must be 0 to 65535")
-    address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    if pool is None:
+        import socket as pool
+    address = pool.getaddrinfo(host or "0.0.0.0", port, 0, pool.SOCK_STREAM)[0]
+    sock = pool.socket(address[0], pool.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(pool.SOL_SOCKET, pool.SO_REUSEADDR, 1)
         sock.bind(address[-1])
         sock.listen(4)
         sock.setblocking(False)
