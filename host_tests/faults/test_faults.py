@@ -14,5 +14,5 @@ def test_all_is_as_it_must_be(start, options):
         tool(name)
     namespaces()
     process = start([RUN, *options])
-    assert process.wait(110) == 0, process.output
+    assert process.wait(280) == 0, process.output
     assert process.lines[-1] == "All as it must be."

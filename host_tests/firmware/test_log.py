@@ -8,11 +8,11 @@ import pytest
 from firmware import log
 from host_tests.support.interpreters import INTERPRETERS
 
-# Takes the whole heap, then tells of it.
+# Takes the whole heap, then tells of it; no room that a line leaves free holds the error's text.
 SHORT = """
 from firmware.log import log
 from firmware.describe import describe_error
-error = OSError(5)
+error = ValueError("x" * 8192)
 taken = None
 size = 4096
 while size >= 16:

@@ -94,6 +94,16 @@ def opened(listening, context=None):
     return sock, asked.split()[1]
 
 
+def test_the_keepalive_outlasts_a_beat_without_memory(player, start):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(20)
+        port = listening.getsockname()[1]
+        process = start(player.command(PROGRAMS / "no_memory.py", port, free_port()))
+        with opened(listening)[0]:
+            assert process.wait(60) == 0, process.output
+    assert process.lines == ["1006", "1006", "2"]
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_calls_that_are_given_up_lose_nothing(player, start, seed):
     with socket.create_server(("127.0.0.1", 0)) as listening:

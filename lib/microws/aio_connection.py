@@ -434,13 +434,16 @@ class WebSocket(SocketWaiter, Connection):
                 self._alarm = None
                 return
             self._alarm_at = deadline
-            left = ticks_diff(deadline, ticks_ms())
-            if left > 0:
-                await asyncio.sleep(left / 1000)
-            else:
-                self._deadline = self._alarm = None
+            try:
+                left = ticks_diff(deadline, ticks_ms())
+                if left > 0:
+                    await asyncio.sleep(left / 1000)
+                    continue
                 self._was_heard = self._heard
                 self._wake()
+                self._deadline = self._alarm = None
+            except MemoryError:
+                await asyncio.sleep(1)  # whose whole number takes none
 
     # Keepalive. It needs no clock: at each beat it is seen whether something came since the last.
 
@@ -453,8 +456,11 @@ class WebSocket(SocketWaiter, Connection):
     async def _keep_alive(self) -> None:
         # Only while somebody receives: whom nobody holds any more, this would hold for ever.
         while self._receiving:
-            await asyncio.sleep(self._period)
-            self._beat()
+            try:
+                await asyncio.sleep(self._period)
+                self._beat()
+            except MemoryError:
+                await asyncio.sleep(1)  # whose whole number takes none
         self._keeper = None
 
     def _beat(self) -> None:
@@ -469,15 +475,12 @@ class WebSocket(SocketWaiter, Connection):
         if self._silent > 2:
             self._shut()
             return
-        try:
-            if not (self._closing or self._busy or self._writing):
-                self._byte0 = 0x89
-                self._out = b""
-                self._push()
-                if self._busy:
-                    self._flush_alone()
-        except MemoryError:
-            pass  # it is asked at the next beat
+        if not (self._closing or self._busy or self._writing):
+            self._byte0 = 0x89
+            self._out = b""
+            self._push()
+            if self._busy:
+                self._flush_alone()
 
     # Closing
 
@@ -576,12 +579,17 @@ class WebSocket(SocketWaiter, Connection):
         left = self.close_timeout
         beat = left if idle is None else idle / 5
         silent = 0  # beats since something came
-        while left > 0 and silent < 5:
-            self._heard = False
-            await asyncio.sleep(min(left, beat))
-            silent = 0 if self._heard or self._busy else silent + 1
-            left -= beat
-        self._shut()
+        while True:
+            try:
+                if left <= 0 or silent > 4:
+                    self._shut()
+                    return
+                self._heard = False
+                await asyncio.sleep(min(left, beat))
+                silent = 0 if self._heard or self._busy else silent + 1
+                left -= beat
+            except MemoryError:
+                await asyncio.sleep(1)
 
     def _shut(self) -> None:
         """The end: whoever waits for something of this connection goes on, and finds it closed."""

@@ -267,8 +267,11 @@ class Server(SocketWaiter):
 
     async def _keep_alive(self, period: float) -> None:
         while self.clients:
-            await asyncio.sleep(period)
-            self._beat()
+            try:
+                await asyncio.sleep(period)
+                self._beat()
+            except MemoryError:
+                await asyncio.sleep(1)  # whose whole number takes none
 
     def _beat(self) -> None:
         # Not in the task, which would hold the last client as long as it sleeps.
