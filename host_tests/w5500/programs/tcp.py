@@ -6,7 +6,8 @@ import random
 import select
 import time
 
-from rig import PORTS, Rig, address, error_of, get, reset_connection, run
+from chip import address, reset_connection
+from rig import PORTS, Rig, error_of, get, run
 
 
 def test_bytes_go_both_ways_and_pointers_wrap():

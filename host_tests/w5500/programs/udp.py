@@ -4,7 +4,8 @@ import errno
 import socket
 
 import dhcp_server
-from rig import PORTS, Rig, address, error_of, run
+from chip import address
+from rig import PORTS, Rig, error_of, run
 
 
 def test_datagrams():
