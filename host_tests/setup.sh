@@ -8,6 +8,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of the first group
   micropython  MicroPython: .cache/bin/micropython64 and .cache/bin/micropython32
                (micropython64, micropython32: only that one)
   websocketd   .cache/bin/websocketd
+  brokers      .cache/bin/mosquitto, mosquitto_passwd and nats-server
   chromium     .cache/bin/chromium, and Playwright, which drives it, in .cache/playwright
                (playwright: only that one)
   ip           .cache/bin/ip, of iproute2
@@ -23,7 +24,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of the first group
 A part that cannot be set up does not stop the others; the end says what is missing.
 SETUP_MICROPYTHON=newest takes the newest MicroPython that Debian has, instead of the oldest that will do.
 DEBIAN_MIRROR=URL takes Debian packages from there and from nowhere else.'
-all=(venv micropython64 micropython32 websocketd chromium playwright ip stubs autobahn)
+all=(venv micropython64 micropython32 websocketd brokers chromium playwright ip stubs autobahn)
 on_demand=(peers atheris rp2040)
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -147,6 +148,18 @@ exec \"\$cache${loader[0]#"$cache"}\" --argv0 \"\$0\" \\
 setup_websocketd() {
     debian websocketd "$cache/websocketd"
     launcher websocketd "exec \"\${0%/*}/../websocketd/usr/bin/websocketd\" \"\$@\""
+}
+
+setup_brokers() {
+    local program
+    debian mosquitto "$cache/mosquitto"
+    for program in sbin/mosquitto bin/mosquitto_passwd; do
+        launcher "${program#*/}" "root=\${0%/*}/../mosquitto
+libraries=\$(printf '%s:' \"\$root\"/lib/*-linux-gnu* \"\$root\"/usr/lib/*-linux-gnu*)
+LD_LIBRARY_PATH=\${libraries%:} exec \"\$root/usr/$program\" \"\$@\""
+    done
+    debian nats-server "$cache/nats-server"
+    launcher nats-server "exec \"\${0%/*}/../nats-server/usr/sbin/nats-server\" \"\$@\""
 }
 
 # runs COMMAND: whether it starts, and with it all the libraries that it needs
