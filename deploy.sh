@@ -9,9 +9,9 @@ usage='Usage: ./deploy.sh [OPTION...]
            no board: deploy to virtual ones on this computer, until Ctrl-C
 
   --port DEVICE   the serial device of the board, where more than one is attached
-  --role ROLE     what it is to be: server or client (with --virtual: only this one)
+  --role ROLE     what it is to be: server, client or mqtt (with --virtual: only this one)
   --board NAME    its wiring, a name from firmware/boards.py
-  --url URL       where the client connects to
+  --url URL       where the client, or mqtt, connects to
   --config FILE   further settings for its config.json, in that form
   --mpy           compile for its chip: starts faster, takes less memory
   --wipe          remove everything else from it, but for config.json
@@ -272,8 +272,8 @@ while [ $# -gt 0 ]; do
 done
 
 case $role in
-    '' | server | client) ;;
-    *) fail 2 "--role is $role; allowed: server, client" ;;
+    '' | server | client | mqtt) ;;
+    *) fail 2 "--role is $role; allowed: server, client, mqtt" ;;
 esac
 if [ -n "$listen" ] && ! { [[ $listen =~ ^[0-9]{1,5}$ ]] && ((10#$listen <= 65535)); }; then
     fail 2 "--listen is $listen; allowed: a number from 0 to 65535"
@@ -282,6 +282,7 @@ if [ -n "$want_virtual" ]; then
     [ -z "$port" ] || fail 2 '--port is the serial device of a real board; a virtual server takes --listen'
     [ -z "$board$config$mpy$wipe$backup$dry_run$no_repl$want_list" ] ||
         fail 2 'With --virtual go --role, --url and --listen only.'
+    [ "$role" != mqtt ] || fail 2 '--role mqtt needs a board and a broker: see firmware/README.md'
     [ -z "$url" ] || [ "$role" = client ] || fail 2 '--url goes with --role client'
     [ -z "$listen" ] || [ "$role" != client ] || fail 2 '--listen is for a server, not for --role client'
     virtual

@@ -22,14 +22,18 @@ _task: "Any" = None  # the role's, while it runs
 
 
 def choose_role(settings: dict) -> str:
-    """The configured role, or the jumper's at `role_pin`: to ground "server", open "client"."""
+    """The configured role, or the jumper's at `role_pin`: to ground "server", open a client.
+
+    That is "mqtt" where this is the configured role, else "client".
+    """
     number = settings["role_pin"]
     if number is None:
         return settings["role"]
     pin = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
     if pin.value():
-        log("pin %d is open: client" % number)
-        return "client"
+        role = "mqtt" if settings["role"] == "mqtt" else "client"
+        log("pin %d is open: %s" % (number, role))
+        return role
     log("pin %d is at ground: server" % number)
     return "server"
 

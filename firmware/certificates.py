@@ -52,7 +52,7 @@ class Verifier:
     def __init__(self, settings: dict) -> None:
         self.context: Any
         self._ntp_host = settings["ntp_host"]
-        self._host = parse_url(settings["url"])[1]
+        self._host = ""
         self._needs_clock = not settings["fingerprint"]
         if settings["fingerprint"]:
             from microws.pin import Pinned
@@ -61,6 +61,11 @@ class Verifier:
         else:
             self.context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             _load(settings, ("ca_file",), _load_ca, self.context)
+
+    def context_for(self, url: str) -> "Any":
+        """What connect() wants for this url; None where it needs no TLS."""
+        secure, self._host = parse_url(url)[:2]
+        return self.context if secure else None
 
     def set_clock(self) -> None:
         """Set the clock by NTP if nobody has; OSError if it fails and the clock matters."""

@@ -52,7 +52,11 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
         if settings["sample_pin"] is None:
             settings["sample_pin"] = boards.profile(settings)["analog"]
         problems = _conflicts(settings, chip, version)
-    if not problems and (security or settings["url"].lower().startswith("wss:")):
+    if not problems and (settings["role"] == "mqtt" or isinstance(settings["url"], list)):
+        from firmware.check_mqtt import conflicts as mqtt_conflicts
+
+        problems = mqtt_conflicts(settings)
+    if not problems and (security or has_tls(settings)):
         from firmware.check_security import conflicts
 
         problems = conflicts(settings)
@@ -64,9 +68,23 @@ def kind_of(kind: str) -> tuple:
     if kind in KINDS:
         return KINDS[kind]
     # Few boards have such a setting, so few load it.
+    if kind in ("topic", "show_as"):
+        from firmware import check_mqtt
+
+        return check_mqtt.KINDS[kind]
     from firmware import check_security
 
     return check_security.KINDS[kind]
+
+
+def urls_of(value: "Any") -> list:
+    """What the setting "url" holds, one or many, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def has_tls(settings: dict) -> bool:
+    """Whether one of the urls is wss://."""
+    return bool([url for url in urls_of(settings["url"]) if url[:4].lower() == "wss:"])
 
 
 def words(allowed: "Any", limits: tuple) -> str:
@@ -75,8 +93,9 @@ def words(allowed: "Any", limits: tuple) -> str:
 
 
 def _shown(value, kind):
-    if kind == "url" and isinstance(value, str):
-        value = public_url(value)
+    if kind == "url" and isinstance(value, (str, list)):
+        shown = [public_url(url) if isinstance(url, str) else url for url in urls_of(value)]
+        value = shown if isinstance(value, list) else shown[0]
     return json.dumps(value)
 
 
@@ -261,10 +280,11 @@ def _is_url(value):
     from microws.url import parse_url
 
     try:
-        parse_url(value)
+        for url in urls_of(value):
+            parse_url(url)
     except (TypeError, ValueError):
         return False
-    return True
+    return value != []
 
 
 # For each kind of setting a test, which gets the value and the setting's limits, and what is

@@ -15,9 +15,9 @@ _TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding"
 def conflicts(settings: dict) -> list:
     """A line for each of these settings that is missing beside others, or contradicts them."""
     # What parse_url() makes of it takes a good part of the library along.
-    url = settings["url"]
-    secure = url[:6].lower() == "wss://"
-    in_url = "@" in url.split("/")[2]
+    urls = settings["url"] if isinstance(settings["url"], list) else [settings["url"]]
+    secure = bool([url for url in urls if url[:6].lower() == "wss://"])
+    in_url = bool([url for url in urls if "@" in url.split("/")[2]])
     problems = []
     for one, other in (("user", "password"), ("cert_file", "key_file")):
         for given, missing in ((one, other), (other, one)):

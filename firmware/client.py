@@ -129,7 +129,7 @@ class _Session:
                 timeout=_CONNECT_TIMEOUT,
                 headers=_headers(self._settings),
                 subprotocols=self._settings["subprotocols"] or (),
-                ssl=verifier and verifier.context,
+                ssl=verifier and verifier.context_for(url),
                 close_timeout=_CLOSE_TIMEOUT,
                 keepalive_timeout=self._settings["keepalive"],
                 pool=self,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _AT_START = (
     "boards",
     "check",
+    "check_mqtt",
     "check_security",
     "config_file",
     "crash",
@@ -28,16 +29,21 @@ def unload() -> None:
 
 
 def load_role(role: str) -> "Callable":
-    """The role's `run()`. The other role is not loaded, for it would take memory."""
+    """The role's `run()`. The other roles are not loaded, for they would take memory."""
     # One module after the other: what loading leaves behind would cut a small heap into pieces.
     # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
-    front = "aio_server" if role == "server" else "aio"
-    for name in ("core", "aio_connection", "handshake", role + "_handshake", front):
+    front, side = ("aio_server", "server") if role == "server" else ("aio", "client")
+    for name in ("core", "aio_connection", "handshake", side + "_handshake", front):
         __import__("microws." + name)
         gc.collect()
     if role == "server":
         from firmware.server import run
+    elif role == "mqtt":
+        for name in ("connecting", "mqtt_packets", "mqtt_queue"):
+            __import__("firmware." + name)
+            gc.collect()
+        from firmware.mqtt import run
     else:
         from firmware.client import run
     gc.collect()

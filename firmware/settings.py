@@ -4,11 +4,12 @@ check.py checks by it, and the table in README.md comes from it: see deploy/read
 sentences for people stand. A new setting is a row here and a sentence there.
 """
 
-# Its name; whom it is for: "board", "server", "client" or "roles", which are both; its default,
+# Its name; whom it is for: "board", "server", "client", "mqtt", "clients", which are the last two,
+# or "roles", which are all three; its default,
 # where None means none, or what the board and the role choose; what it may be, a kind of check.py
-# or check_security.py, and what that kind wants to know.
+# check_security.py or check_mqtt.py, and what that kind wants to know.
 TABLE = (
-    ("role", "board", "server", "choice", "client", "server"),
+    ("role", "board", "server", "choice", "client", "mqtt", "server"),
     ("role_pin", "board", None, "whole", 0, 54),
     ("board", "board", "esp32-w5500", "board"),
     ("pins", "board", None, "pins"),
@@ -21,12 +22,18 @@ TABLE = (
     ("wifi_password", "board", None, "secret", 8, 63),
     # A search for a name may block for half of the least.
     ("watchdog", "board", None, "whole", 60, 3600),
-    ("url", "client", "ws://127.0.0.1:8080/", "url"),
+    ("url", "clients", "ws://127.0.0.1:8080/", "url"),
     ("queue", "client", 0, "whole", 0, 1000),
-    ("headers", "client", None, "headers"),
-    ("ca_file", "client", None, "file", "ca.pem"),
-    ("fingerprint", "client", None, "fingerprint"),
-    ("ntp_host", "client", "pool.ntp.org", "host"),
+    ("headers", "clients", None, "headers"),
+    ("ca_file", "clients", None, "file", "ca.pem"),
+    ("fingerprint", "clients", None, "fingerprint"),
+    ("ntp_host", "clients", "pool.ntp.org", "host"),
+    ("topic", "mqtt", "microws", "topic", 1),
+    ("discovery", "mqtt", "homeassistant", "topic", 0),
+    ("show_as", "mqtt", None, "show_as"),
+    ("queue_size", "mqtt", 2048, "whole", 512, 32768),
+    ("queue_file", "mqtt", None, "file", "queue.bin"),
+    ("queue_file_size", "mqtt", 32768, "whole", 4096, 1048576),
     ("port", "server", 8080, "whole", 1, 65535),
     ("path", "server", "/", "path"),
     ("max_clients", "server", None, "whole", 1, 64),

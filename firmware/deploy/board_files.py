@@ -17,6 +17,18 @@ NOT_ON_A_BOARD = ("firmware/manifest.py", "lib/microws/_cpython.py")
 NOT_IN_THE_PROGRAM = ("lib/microws/compression.py",)
 
 
+def needless(settings):
+    """What of the program a board with these settings has no use for."""
+    found = []
+    if settings["role"] != "mqtt":
+        found += ["connecting", "discovery", "mqtt", "mqtt_file", "mqtt_packets", "mqtt_queue"]
+    elif not settings["queue_file"]:
+        found.append("mqtt_file")
+    if settings["role"] == "mqtt" and not settings["discovery"]:
+        found.append("discovery")
+    return [f"firmware/{name}.py" for name in found]
+
+
 def modules(*folders):
     """The modules for a board in these folders, by their paths from the top."""
     paths = [path for folder in folders for path in TOP.glob(folder + "/*.py")]

@@ -23,7 +23,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(TOP / "lib"), str(TOP)]
 
 from firmware import boards, config, config_file  # noqa: E402
-from firmware.deploy.board_files import program  # noqa: E402
+from firmware.deploy.board_files import needless, program  # noqa: E402
 
 OLDEST = [1, 24]
 MPY_VERSION = 6
@@ -181,6 +181,9 @@ def plan(work, args):
                 raise
             # It is the person's own, and the board waits for them.
             print(f"Note: {refusal}")
+            settings = None
+    for path in needless(settings) if settings else ():
+        (stage / path).unlink()
     if args.mpy:
         compile_all(stage, about)
     wanted = {}

@@ -34,12 +34,19 @@ SENTENCES = {
     "wifi_password": "its password",
     "watchdog": "seconds without progress, then the chip resets itself; on an RP2040 or RP2350 it "
     "needs MicroPython 1.26",
-    "url": "where to connect to",
+    "url": "where to connect to; `mqtt` takes a list, too: the next is tried when one is gone",
     "queue": "so many values are kept while there is no server; the oldest are dropped",
     "headers": "sent with the handshake",
     "ca_file": "the authority that vouches for a `wss://` server",
     "fingerprint": "or the certificate of that server itself",
     "ntp_host": "who sets the clock for `wss://`",
+    "topic": "what its topics begin with: `TOPIC/HOSTNAME/NAME`",
+    "discovery": 'where Home Assistant looks for devices; `""`: it is told nothing',
+    "show_as": "what Home Assistant takes outputs for, where not a switch or a number",
+    "queue_size": "bytes in memory for messages that the broker has not acknowledged; the oldest "
+    "are dropped",
+    "queue_file": "a file that keeps them over a reset",
+    "queue_file_size": "bytes of it",
     "port": "the TCP port where it listens",
     "path": "the path of the WebSocket",
     "max_clients": "how many clients at a time, at most what the board has connections for; one "
@@ -75,7 +82,7 @@ ALLOWED = {
     "sample_pin": "a GPIO",
     "board": "a name",
 }
-WHOM = {"board": "all", "roles": "both"}
+WHOM = {"board": "all", "roles": "all roles", "clients": "client, mqtt"}
 
 
 def table():

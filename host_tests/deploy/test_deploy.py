@@ -13,7 +13,8 @@ import sys
 
 import pytest
 
-from firmware.deploy.board_files import program
+from firmware.deploy import board_files
+from firmware.settings import defaults
 from host_tests.deploy.serial_port import HARD, SerialBoard, flash
 from host_tests.support.interpreters import PATIENCE
 from host_tests.support.paths import TOP
@@ -23,6 +24,12 @@ LIST = "firmware/installed.txt"
 
 # A client that nobody answers: a board that needs no free port.
 CLIENT = {"role": "client", "url": "ws://127.0.0.1:9/", "hostname": "quiet"}
+
+
+def program():
+    """What deploy.sh puts on a board with no broker."""
+    files = board_files.program()
+    return {path: files[path] for path in files if path not in board_files.needless(defaults())}
 
 
 def listing(files):

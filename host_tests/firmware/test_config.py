@@ -9,7 +9,7 @@ from firmware.settings import defaults
 
 # What is in the file, and what the line for each problem holds, in order.
 MISTAKES = [
-    ('{"role": "serverr"}', ['"role" is "serverr"; allowed: "client", "server"']),
+    ('{"role": "serverr"}', ['"role" is "serverr"; allowed: "client", "mqtt", "server"']),
     ('{"role": null}', ['"role" is null']),
     ('{"role": ["server"]}', ['"role" is ["server"]']),
     ('{"board": "esp32"}', ['"board" is "esp32"; allowed: "custom", "esp32-s3-w5500", ']),
@@ -49,6 +49,24 @@ MISTAKES = [
     ('{"url": "ws://"}', ['"url" is "ws://"']),
     ('{"url": "ws://host:port/"}', ['"url" is "ws://host:port/"']),
     ('{"url": 8080}', ['"url" is 8080']),
+    ('{"url": []}', ['"url" is []']),
+    ('{"url": ["ws://a/", 5]}', ['"url" is ["ws://a/", 5]']),
+    ('{"url": ["ws://me:secret@a/", "b"]}', ['"url" is ["ws://a/", "b"]; allowed: ws:// or']),
+    ('{"url": ["ws://a/"]}', ['"url" is a list, which only "role": "mqtt" takes']),
+    ('{"role": "mqtt", "url": [' + 8 * '"ws://a/", ' + '"ws://b/"]}', ["of 9; at most 8"]),
+    ('{"role": "mqtt", "url": ["ws://a/", "wss://b/"]}', ['needs "ca_file" or "fingerprint"']),
+    ('{"topic": ""}', ['"topic" is ""; allowed: a text of 1 to 64 bytes without # and +']),
+    ('{"topic": "a/+"}', ['"topic" is "a/+"']),
+    ('{"topic": "/a"}', ['"topic" is "/a"']),
+    ('{"topic": "a/"}', ['"topic" is "a/"']),
+    ('{"topic": "$SYS"}', ['"topic" is "$SYS"']),
+    ('{"topic": "%s"}' % ("a" * 65), ['"topic" is "a']),
+    ('{"discovery": "a#"}', ['"discovery" is "a#"; allowed: a text of 0 to 64 bytes']),
+    ('{"show_as": {"lamp": "sun"}}', ['"show_as" is {"lamp": "sun"}; allowed: { "lamp"']),
+    (
+        '{"role": "mqtt", "show_as": {"lamp": "light"}}',
+        ['"lamp" in "show_as" is no output'],
+    ),
     ('{"prot": 80}', ['"prot" is no setting; did you mean "port"?']),
     ('{"Role": "server"}', ['did you mean "role"?']),
     ('{"maxclients": 2}', ['did you mean "max_clients"?']),
@@ -231,6 +249,12 @@ def test_the_default_is_a_server_on_the_usual_wiring(tmp_path):
 def test_what_is_given_replaces_the_defaults(load):
     assert load(json.dumps(VERSION_0_1, ensure_ascii=False)) == {**defaults(), **VERSION_0_1}
     assert [name for name in defaults() if name not in VERSION_0_1] == [
+        "topic",
+        "discovery",
+        "show_as",
+        "queue_size",
+        "queue_file",
+        "queue_file_size",
         "flood",
         "max_size",
         "max_header",

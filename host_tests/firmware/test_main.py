@@ -26,6 +26,8 @@ settings["role"] = "client"
 print(main.choose_role(settings))
 settings["role_pin"] = 27
 print(main.choose_role(settings))
+settings["role"] = "mqtt"
+print(main.choose_role(settings))
 machine.Pin.grounded.add(27)
 print(main.choose_role(settings))
 """
@@ -64,6 +66,8 @@ def test_the_jumper_chooses_the_role_where_there_is_one(interpreter):
         "client",
         "pin 27 is open: client",
         "client",
+        "pin 27 is open: mqtt",
+        "mqtt",
         "pin 27 is at ground: server",
         "server",
     ]
