@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Coroutine
     from typing import Any
 
+    from .streams import AsyncStream
+
 if MICROPYTHON:
     from asyncio import core as asyncio_core  # type: ignore[attr-defined]
 
@@ -249,6 +251,12 @@ class WebSocket(SocketWaiter, Connection):
         if len(data) > 125:
             raise ValueError("a ping carries at most 125 bytes")
         await self._send_frame(0x89, data)
+
+    def stream(self) -> "AsyncStream":
+        """A stream of bytes in binary messages, for another protocol: see ``AsyncStream``."""
+        from .streams import AsyncStream
+
+        return AsyncStream(self)
 
     # Receiving. ``_receiving`` is the turn to resume the receiver.
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from .streams import Stream
+
 _GONE = FAILURES + (ValueError,)
 # POLLERR and POLLHUP. They come unasked, but for MicroPython's TLS: where it has bytes already, it
 # looks no further for who asks for POLLIN alone.
@@ -213,6 +215,12 @@ class WebSocket(Connection):
         self._byte0 = 0x89
         self._out = data
         self._flush()
+
+    def stream(self, buffer_size: int = 512) -> "Stream":
+        """A stream of bytes in binary messages, for another protocol: see ``streams.Stream``."""
+        from .streams import Stream
+
+        return Stream(self, buffer_size)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection (§7.1.2) and wait for the peer's Close at most ``close_timeout``.
