@@ -17,6 +17,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of the first group
 
   peers        the libraries that the benchmark measures beside this one, in .cache/bench/peers
   atheris      what the fuzzer is made with, in .cache/fuzz/site
+  homeassistant   what Home Assistant's schemas need, in .cache/homeassistant
   rp2040       an emulated Raspberry Pi Pico and its firmware, in .cache/rp2040
 
        setup.sh --renew-lock [SET...]     lock the Debian packages that the index has now
@@ -25,7 +26,7 @@ A part that cannot be set up does not stop the others; the end says what is miss
 SETUP_MICROPYTHON=newest takes the newest MicroPython that Debian has, instead of the oldest that will do.
 DEBIAN_MIRROR=URL takes Debian packages from there and from nowhere else.'
 all=(venv micropython64 micropython32 websocketd brokers chromium playwright ip stubs autobahn)
-on_demand=(peers atheris rp2040)
+on_demand=(peers atheris homeassistant rp2040)
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$top/.cache
@@ -260,6 +261,10 @@ setup_peers() {
 # It has packages for some versions of CPython only, and is not built here.
 setup_atheris() {
     packages atheris "$top/host_tests/fuzz/requirements.txt" "$cache/fuzz/site" --no-build
+}
+
+setup_homeassistant() {
+    packages 'Home Assistant' "$top/host_tests/fleet/requirements.txt" "$cache/homeassistant" --no-compile
 }
 
 setup_rp2040() {
