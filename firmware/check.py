@@ -1,5 +1,6 @@
 """Whether a configuration is one that the board can have, and what is wrong with it in words."""
 
+import gc
 import json
 import os
 
@@ -67,7 +68,8 @@ def kind_of(kind: str) -> tuple:
     """The test of a kind of setting, and what is allowed in words: see KINDS."""
     if kind in KINDS:
         return KINDS[kind]
-    # Few boards have such a setting, so few load it.
+    # Few boards have such a setting, so few load it. To compile it takes room in one piece.
+    gc.collect()
     if kind in ("topic", "show_as"):
         from firmware import check_mqtt
 

@@ -40,7 +40,7 @@ def load_role(role: str) -> "Callable":
     if role == "server":
         from firmware.server import run
     elif role == "mqtt":
-        for name in ("connecting", "mqtt_packets", "mqtt_queue"):
+        for name in ("connecting", "mqtt_packets", "mqtt_session", "mqtt_queue"):
             __import__("firmware." + name)
             gc.collect()
         from firmware.mqtt import run

@@ -9,15 +9,12 @@ import os
 from binascii import hexlify
 
 import machine
-from microws import ConnectionClosed, WebSocketError
-from microws.loops import validate
 
-from firmware import mqtt_packets
-from firmware.connecting import HELD, Session, stay_connected
-from firmware.describe import describe_error, describe_message
-from firmware.log import Bound, log, uptime
-from firmware.mqtt_packets import PacketError, Reader
-from firmware.mqtt_queue import LAST_ID, Queue
+from firmware.connecting import HELD, stay_connected
+from firmware.log import Bound, log
+from firmware.mqtt_packets import Reader
+from firmware.mqtt_queue import Queue
+from firmware.mqtt_session import LEAST_PATIENCE, MqttSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,36 +22,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _INTERVAL = 1  # seconds between two samples
-_CONNECT_PATIENCE = 40  # seconds; a NATS that has just started takes up to 30 with many boards
-_LEAST_PATIENCE = 4  # seconds for a PUBACK
-_MOST_PATIENCE = 64
-_WINDOW = 8  # messages on their way at a time
 _SEND_SIZE = 512  # bytes that go as one message of the WebSocket, where no packet is longer
 _READ_SIZE = 256  # bytes that are looked at at a time
 _MAX_SIZE = 512  # bytes of a command with its topic, unless the configuration says more
-_SET = b"/set"  # what the topics of commands end with
 _LINES = 5  # a second of what others cause
 _SHORT_SESSIONS = 3  # in a row, then another client is taken to have our id
-
-_REFUSED = (
-    "",
-    "it speaks no MQTT 3.1.1",
-    "it does not take our client identifier",
-    "it is not available now",
-    '"user" or "password" is wrong',
-    'not allowed; is "user" right?',
-)  # §3.2.2.3
-
-
-def _text(data):
-    """What these bytes say; themselves where they are no UTF-8."""
-    if validate(data, 0, len(data), 0):
-        return data
-    return str(data, "utf-8")
-
-
-class _Refused(WebSocketError):
-    """What the broker says ends the session; the text is for the log."""
 
 
 async def run(settings: dict, read: "Callable[[], int]") -> None:
@@ -87,11 +59,16 @@ class _Board:
 
     def __init__(self, settings):
         self.settings = settings
+        self._discovery: Any = None
+        if settings["discovery"]:
+            from firmware import discovery
+
+            self._discovery = discovery
         self.name = name_of(settings)
         self.client_id = self.name
         self.topic = settings["topic"] + "/" + self.name + "/"
         self.news = asyncio.Event()  # there is something to send
-        self.patience = _LEAST_PATIENCE  # seconds for a PUBACK
+        self.patience = LEAST_PATIENCE  # seconds for a PUBACK
         self.lines = Bound(_LINES, "%d more messages from the broker, too many to show")
         self.short = 0  # sessions in a row that the broker ended soon
         self.queue: Any = self._make_queue()
@@ -111,9 +88,14 @@ class _Board:
             settings["queue_size"], settings["queue_file"], settings["queue_file_size"]
         )
 
+    def introduction(self):
+        """What a broker is told first, all to be retained: pairs of topic and payload."""
+        if self._discovery:
+            yield from self._discovery.messages(self.settings, self.name, self.topic)
+
     def begin(self):
         """A session that is about to connect."""
-        return _Session(self)
+        return MqttSession(self)
 
     async def sample(self, read):
         interval = self.settings["sample_interval"] or _INTERVAL
@@ -161,224 +143,3 @@ class _Board:
                 % (_SHORT_SESSIONS, self.client_id, other)
             )
             self.client_id = other
-
-
-class _Session(Session):
-    """One connection to a broker: tasks that receive and send, and what is due in between."""
-
-    def __init__(self, board):
-        super().__init__(board.settings)
-        self._board = board
-        self._is_welcome = False  # CONNACK has come,
-        self._is_subscribed = False  # and SUBACK
-        self._ended_by_broker = False
-        self._began = uptime()
-        self._sending: Any = None  # since when bytes are on their way out
-        self._sent_at = self._began  # the last time
-        self._heard = self._began
-        self._asked: Any = None  # when PINGREQ went, until something comes
-        # Of what has no PUBACK yet.
-        self._ids = [0] * _WINDOW
-        self._times = [0] * _WINDOW
-
-    def headers(self):
-        found = super().headers()
-        if self.settings["token"]:
-            found.append(("Authorization", "Bearer " + self.settings["token"]))
-        return found
-
-    def subprotocols(self):
-        return ("mqtt",)  # §6.0.0-4
-
-    def tasks(self):
-        return [self._receive(), self._work()]
-
-    async def live(self, address, url, names, verifier):
-        board = self._board
-        board.queue.rewind()
-        try:
-            await super().live(address, url, names, verifier)
-        finally:
-            # Closed without DISCONNECT: so the broker says by the will that this board is away.
-            board.ended(self._is_welcome, self.held, self._ended_by_broker)
-
-    def is_over(self):
-        now = uptime()
-        board = self._board
-        keepalive = self.settings["keepalive"]
-        if not self._is_subscribed:
-            if now - self._began <= _CONNECT_PATIENCE:
-                return False
-            log("the broker has not answered for %d s" % _CONNECT_PATIENCE)
-            return True
-        if self._sending is not None and now - self._sending > keepalive:
-            log("the broker has taken nothing for %s s" % keepalive)
-            return True
-        if self._asked is not None and now - self._asked > max(keepalive, board.patience):
-            log("the broker answers no PINGREQ")
-            return True
-        for i in range(_WINDOW):
-            if self._ids[i] and now - self._times[i] > board.patience:
-                # A NATS cluster that elects a leader never acknowledges what came in the
-                # meantime; a connection of its own begins anew.
-                log("no PUBACK for %d s" % board.patience)
-                board.patience = min(2 * board.patience, _MOST_PATIENCE)
-                return True
-        if now - self._sent_at >= keepalive // 2:
-            board.news.set()
-        return False
-
-    # Receiving
-
-    async def _receive(self):
-        board = self._board
-        board.reader.reset()
-        try:
-            while True:
-                async for piece in self.ws.recv_streaming(board.read_buffer):
-                    if self.ws.is_text:
-                        raise PacketError("a text message")  # §6.0.0-1
-                    self._heard = uptime()
-                    self._asked = None
-                    await self._take(piece)
-        except PacketError as error:
-            log("not MQTT: %s" % error)
-        except (MemoryError, OSError, WebSocketError) as error:
-            self._ended_by_broker = not self.is_ending and isinstance(
-                error, (OSError, ConnectionClosed)
-            )
-            log(str(error) if isinstance(error, _Refused) else describe_error(error))
-
-    async def _take(self, piece):
-        reader = self._board.reader
-        at = 0
-        end = len(piece)
-        while at < end:
-            at = reader.feed(piece, at, end)
-            kind = reader.kind
-            if kind == mqtt_packets.PUBLISH:
-                await self._command(reader)
-            elif kind == mqtt_packets.PUBACK:
-                self._acknowledged(reader.packet_id())
-            elif kind == mqtt_packets.CONNACK:
-                code = reader.connack()
-                if code:
-                    reason = _REFUSED[code] if code < len(_REFUSED) else "code %d" % code
-                    raise _Refused("the broker refuses: " + reason)
-                self._is_welcome = True
-                self._board.news.set()
-            elif kind == mqtt_packets.SUBACK:
-                if not reader.is_granted():
-                    raise _Refused("the broker does not let us subscribe to commands")
-                self._is_subscribed = True
-                self._board.news.set()
-
-    def _acknowledged(self, packet_id):
-        board = self._board
-        for i in range(_WINDOW):
-            if self._ids[i] == packet_id:
-                took = uptime() - self._times[i]
-                least = max(_LEAST_PATIENCE, board.patience - board.patience // 8)
-                board.patience = min(max(least, 2 * took), _MOST_PATIENCE)
-                self._ids[i] = 0
-        if packet_id <= LAST_ID:
-            board.queue.acknowledge(packet_id)
-        board.news.set()
-
-    async def _command(self, reader):
-        board = self._board
-        topic, payload, packet_id = reader.publish()
-        if packet_id:
-            await self._send(mqtt_packets.puback(packet_id))
-        told = board.lines.allows()
-        if not reader.is_whole:
-            if told:
-                log("a message of %d bytes to this board is too large" % reader.length)
-            return
-        name = _text(topic[len(board.topic.encode()) : -len(_SET)])
-        value = _text(payload)
-        if told:
-            log("received %s: %s" % (describe_message(name), describe_message(value)))
-
-    # Sending
-
-    async def _work(self):
-        board = self._board
-        settings = self.settings
-        try:
-            user = settings["user"]
-            await self._send(
-                mqtt_packets.connect(
-                    board.client_id.encode(),
-                    max(1, int(settings["keepalive"])),
-                    (board.topic + "status").encode(),
-                    b"offline",
-                    user and user.encode(),
-                    user and settings["password"].encode(),
-                )
-            )
-            await self._until(lambda: self._is_welcome)
-            log("the broker knows this board as " + board.client_id)
-            await self._send(mqtt_packets.subscribe(LAST_ID + 1, (board.topic + "+/set").encode()))
-            await self._until(lambda: self._is_subscribed)
-            if settings["discovery"]:
-                from firmware import discovery
-
-                for topic, payload in discovery.messages(settings, board.name, board.topic):
-                    await self._announce(topic, payload)
-            await self._announce(board.topic + "status", b"online")
-            board.tell_dropped()
-            while True:
-                await self._send_all()
-                if uptime() - self._sent_at >= settings["keepalive"] // 2:
-                    self._asked = uptime()
-                    await self._send(mqtt_packets.PINGREQ)
-                await self._news()
-        except (OSError, WebSocketError):
-            pass  # whoever receives hears of it too, and says so
-        except MemoryError as error:
-            log(describe_error(error))
-
-    async def _announce(self, topic, payload):
-        """Publish something that is retained and does not wait in the queue."""
-        data = topic.encode()
-        packet = bytearray(mqtt_packets.publish_size(data, payload))
-        mqtt_packets.put_publish(packet, 0, data, payload, LAST_ID + 1, True)
-        self._note(LAST_ID + 1)
-        await self._send(packet)
-        await self._until(lambda: LAST_ID + 1 not in self._ids)
-
-    async def _send_all(self):
-        """Send what waits, several packets as one message, as long as the window is open."""
-        board = self._board
-        buffer = board.send_buffer
-        while 0 in self._ids:
-            end = 0
-            while 0 in self._ids:
-                size = board.queue.take(buffer, end)
-                if not size:
-                    break
-                end += size
-                self._note(board.queue.taken)
-            if not end:
-                break
-            await self._send(memoryview(buffer)[:end])
-
-    def _note(self, packet_id):
-        i = self._ids.index(0)
-        self._ids[i] = packet_id
-        self._times[i] = uptime()
-
-    async def _send(self, packet):
-        self._sending = self._sent_at = uptime()
-        await self.ws.send(packet)
-        self._sending = None
-
-    async def _news(self):
-        news = self._board.news
-        await news.wait()
-        news.clear()
-
-    async def _until(self, is_done):
-        while not is_done():
-            await self._news()

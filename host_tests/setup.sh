@@ -17,7 +17,7 @@ usage='Usage: setup.sh [PART...]     without a PART: all of the first group
 
   peers        the libraries that the benchmark measures beside this one, in .cache/bench/peers
   atheris      what the fuzzer is made with, in .cache/fuzz/site
-  homeassistant   what Home Assistant's schemas need, in .cache/homeassistant
+  homeassistant   the schemas of Home Assistant, in .cache/homeassistant
   rp2040       an emulated Raspberry Pi Pico and its firmware, in .cache/rp2040
 
        setup.sh --renew-lock [SET...]     lock the Debian packages that the index has now

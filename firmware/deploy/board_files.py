@@ -21,7 +21,15 @@ def needless(settings):
     """What of the program a board with these settings has no use for."""
     found = []
     if settings["role"] != "mqtt":
-        found += ["connecting", "discovery", "mqtt", "mqtt_file", "mqtt_packets", "mqtt_queue"]
+        found += [
+            "connecting",
+            "discovery",
+            "mqtt",
+            "mqtt_file",
+            "mqtt_packets",
+            "mqtt_queue",
+            "mqtt_session",
+        ]
     elif not settings["queue_file"]:
         found.append("mqtt_file")
     if settings["role"] == "mqtt" and not settings["discovery"]:

@@ -8,9 +8,10 @@ import signal
 import pytest
 
 from host_tests.deploy import virtual
+from host_tests.deploy.serial_port import HEAP
 from host_tests.fleet.boards import program
 from host_tests.support.brokers import Mosquitto, Nats, Observer, certificate
-from host_tests.support.interpreters import INTERPRETERS, environment
+from host_tests.support.interpreters import INTERPRETERS, Interpreter, environment
 
 BROKERS = {"mosquitto": Mosquitto, "nats": Nats}
 
@@ -48,14 +49,16 @@ def observe(files):
 
 @pytest.fixture
 def board(start, tmp_path, files):
-    """`board(settings, python="micropython32")` starts a virtual board."""
+    """`board(settings, python="micropython32")` starts a virtual board, with a board's heap."""
 
     def make(settings, python="micropython32", name="greenhouse"):
         folder = tmp_path / name
         given = {"role": "mqtt", "hostname": name, "sample_interval": 0.2, **settings}
         made = virtual.Board(name, folder, given)
         shutil.copy(files[2], folder / "ca.pem")
-        return start(INTERPRETERS[python].command(virtual.START), cwd=made.folder)
+        # What it has beside the program, in place of hardware, takes memory of its own.
+        heap = ("-X", f"heapsize={HEAP['32']}") if python == "micropython32" else ()
+        return start(Interpreter(python, *heap).command(virtual.START), cwd=made.folder)
 
     return make
 

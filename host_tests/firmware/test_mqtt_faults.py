@@ -18,7 +18,7 @@ BEGIN = """
 import asyncio, json, sys
 from firmware import modules
 modules.load_role("mqtt")
-from firmware import connecting, mqtt, net
+from firmware import connecting, mqtt, mqtt_session, net
 from firmware.settings import defaults
 
 class Die:
@@ -168,7 +168,9 @@ def test_a_puback_that_does_not_come_ends_the_connection(board):
             peer.acknowledge(packet_id)
         peer.connection.close()
 
-    process = board(silent, good, forever, code="mqtt._LEAST_PATIENCE = 1")
+    process = board(
+        silent, good, forever, code="mqtt.LEAST_PATIENCE = mqtt_session.LEAST_PATIENCE = 1"
+    )
     process.wait_for("no PUBACK for 1 s")
     process.wait_for("waiting, 0 older ones were dropped")
     process.wait_for("closed with code 1000")
@@ -188,7 +190,7 @@ def test_a_slow_broker_is_waited_for_longer_and_longer(board):
         peer.acknowledge(packet_id)
         peer.connection.close(1000, "as it should be")
 
-    code = "mqtt._LEAST_PATIENCE = 1"
+    code = "mqtt.LEAST_PATIENCE = mqtt_session.LEAST_PATIENCE = 1"
     process = board(slow, code=code, sample_interval=3600)
     process.wait_for("no PUBACK for 1 s")
     process.wait_for("as it should be")
@@ -246,7 +248,7 @@ def test_a_broker_that_says_something_else(board):
 
 def test_a_broker_that_says_nothing(board):
     process = board(
-        lambda peer: peer.connection.recv(), forever, code="mqtt._CONNECT_PATIENCE = 1"
+        lambda peer: peer.connection.recv(), forever, code="mqtt_session._CONNECT_PATIENCE = 1"
     )
     process.wait_for("trying again")
     process.wait_for("the broker knows this board as shed")
