@@ -84,6 +84,8 @@ setup_venv() {
         python3 -m venv "$top/.venv" || fail 'Cannot make the virtual environment: see above.'
     else
         # Debian keeps pip for virtual environments in a package of its own, perhaps not installed.
+        [ -e /etc/ssl/certs/ca-certificates.crt ] ||  # without it this pip does not even start
+            fail 'There is no list of certificate authorities here. Install ca-certificates, then run this again.'
         debian pip "$cache/pip"
         wheel=("$cache"/pip/usr/share/python-wheels/pip-*.whl)
         { python3 -m venv --without-pip "$top/.venv" &&

@@ -14,6 +14,8 @@ import json
 import os
 import sys
 
+import machine
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -36,6 +38,7 @@ def report() -> None:
         "name": sys.implementation.name,
         "version": list(sys.implementation.version)[:3],
         "machine": _os.uname().machine,
+        "id": str(binascii.hexlify(machine.unique_id()), "ascii"),
         "mpy": getattr(_sys.implementation, "_mpy", 0),
         "free": fragment * free,
         "installed": _installed(),

@@ -1,7 +1,7 @@
 """Stands in for a board's `machine` module: pins, a converter that shows a moving value, SPI.
 
 It refuses what the real one refuses. What a test or a virtual board sets: `chip`, `w5500`,
-`cause`, `Pin.grounded`, `WDT.speed`.
+`cause`, `identity`, `Pin.grounded`, `WDT.speed`.
 """
 
 import math
@@ -19,6 +19,7 @@ SOFT_RESET = 5
 chip = "ESP32"
 w5500 = True  # a chip answers on SPI
 cause = PWRON_RESET
+identity = b"\x24\x0a\xc4\x01\x02\x03"
 
 
 class Uname:
@@ -52,7 +53,7 @@ def reset():
 
 
 def unique_id():
-    return b"\x24\x0a\xc4\x01\x02\x03"
+    return identity
 
 
 class Pin:

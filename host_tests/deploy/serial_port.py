@@ -114,6 +114,7 @@ class SerialBoard:
         self.cut_at = None  # the power fails when so many were received
         self.writes = 0  # to the flash, from one reset to the next
         self.cut_at_write = 0  # the power fails in the middle of this one; 0: it does not
+        self.tap = lambda data: None  # called with what the board says, whoever reads its port
         self.errors = b""  # what the interpreter itself had to say
         self._thread = None
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -231,9 +232,10 @@ class SerialBoard:
             time.sleep(self.delay)
         # A board ends its lines with both characters, however many pieces they come in.
         before, self._last = self._last, data[-1:]
-        self._to_host += re.sub(rb"(?<!\r)\n", b"\r\n", b"\r" + data if before == b"\r" else data)[
-            before == b"\r" :
-        ]
+        said = re.sub(rb"(?<!\r)\n", b"\r\n", b"\r" + data if before == b"\r" else data)
+        said = said[before == b"\r" :]
+        self.tap(said)
+        self._to_host += said
         self._to_host = self._to_host[-_BACKLOG:]
         return True
 

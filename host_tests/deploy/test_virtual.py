@@ -1,16 +1,17 @@
 """./deploy.sh --virtual: how virtual boards are deployed to, how they start and how they end."""
 
-import os
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
 
 from host_tests.deploy import virtual
+from host_tests.support.interpreters import PATIENCE
 from host_tests.support.paths import TOP
 
-WITHOUT = ["python3", "-m", virtual.__name__, "--reason", "none here"]
+WITHOUT = ["python3", "-m", virtual.__name__]
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_both_boards_are_deployed_to_and_talk(start, deploy):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["server | [ 5/", "client | [ 5/", "client | [  "])
+@pytest.mark.parametrize("moment", ["server | Role", "client | Role", "client | [  "])
 def test_a_signal_ends_both_boards_without_a_word_too_much(start, deploy, number, moment):
     process = start([deploy, "--virtual", "--listen", "0"])
     process.wait_for(moment)
@@ -50,10 +51,10 @@ def test_it_says_which_interpreter_runs_and_where_to_connect(start, deploy):
     assert re.search(r"ws://127\.0\.0\.1:[1-9]\d+/", url)
 
 
-def test_without_micropython_it_says_why(start):
+def test_without_micropython_it_says_so(start):
     line = start([*WITHOUT, "--listen", "0"]).wait_for("Virtual server")
     assert re.search(
-        r"server and client on CPython 3\.\d+\.\d+, for want of MicroPython \(none here\)", line
+        r"server and client on CPython 3\.\d+\.\d+, for want of MicroPython \(as asked for\)", line
     )
 
 
@@ -71,17 +72,36 @@ def test_a_board_that_ends_is_reported(start):
     assert process.wait() == 1
 
 
-def test_a_virtual_board_whose_program_ends_is_reported(start, deploy):
+def test_the_serial_port_of_a_virtual_board_is_for_mpremote(start, deploy, mpremote):
     options = ["--virtual", "--role", "client", "--url", "ws://127.0.0.1:9/"]
     process = start([deploy, *options])
-    process.wait_for("trying again in")
-    device = re.search(r"Asking the board at (\S+) ", process.output)[1]
-    terminal = os.open(device, os.O_WRONLY | os.O_NOCTTY)
-    os.write(terminal, b"\x03")
-    os.close(terminal)
+    device = process.wait_for("The serial port of the client is /dev/").rstrip(".").split()[-1]
+
+    def run(*words):
+        command = [mpremote, "connect", device, *words]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    assert run("exec", "print(6 * 7)") == "42\n"
     process.wait_for("stopped by Ctrl-C")
     process.wait_for("client | the program has ended; a board shows its prompt now")
-    assert process.wait() == 1
+    assert "main.py" in run("fs", "ls")
+    run("reset")
+    process.wait_for("starting as client, board esp32-w5500")
+    process.wait_for("trying again in")
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+
+
+def test_the_addresses_come_last_and_again_at_the_end(start, deploy):
+    process = start([deploy, "--virtual", "--listen", "0"])
+    process.wait_for("client | [")
+    page = process.wait_for("Open http://127.0.0.1:").split()[1]
+    process.wait_for("received pin0:")
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert process.lines[-2:] == [f"The page was at {page}", "Stopped."]
 
 
 def test_a_port_that_is_taken_is_told(start, deploy):

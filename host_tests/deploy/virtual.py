@@ -1,16 +1,20 @@
 """Virtual boards: the board's program in processes, with stand-ins for the hardware alone.
 
 deploy.sh --virtual calls this. It needs nothing but CPython's standard library. On MicroPython a
-board is one behind a serial port, and deploy.sh puts the program on it as on any other; without
-MicroPython it is a folder with a copy of the program.
+board is one behind a serial port, and the program comes on it as on any other; without MicroPython
+it is a folder with a copy of the program, which
+
+    python -m host_tests.deploy.virtual OPTION...
+
+starts wherever it runs; its options are those of deploy.sh.
 """
 
-import argparse
 import contextlib
 import json
 import os
 import platform
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -19,23 +23,39 @@ import tempfile
 import threading
 from pathlib import Path
 
+from firmware.deploy import options, packages
 from firmware.deploy.board_files import NOT_ON_A_BOARD, program
-from host_tests.deploy import serial_port
-from host_tests.support.paths import TOP
+from firmware.deploy.refusal import Refusal
+from host_tests.support.paths import BIN, TOP
 
 START = TOP / "host_tests" / "board" / "start.py"
 DEFAULT_PORT = 8080
 HEAP = {"32": "128k", "64": "256k"}  # for the board's own program
 PROMPT = b">>> "
 ENDED = "the program has ended; a board shows its prompt now"
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 PROBE = """
 import sys
 print("%d.%d.%d" % sys.implementation.version[:3], 64 if sys.maxsize > 1 << 31 else 32)
 """
 
 
-class Failure(Exception):
-    """Something that the person at the terminal can put right."""
+def find_micropython():
+    """The MicroPython to run, set up where it is missing, and None; or None, and why not."""
+    reasons = []
+    for name in ("micropython32", "micropython64"):
+        if os.name == "nt":  # no pseudo-terminal, so no serial port
+            return None, "Windows has no pseudo-terminals"
+        result = subprocess.run(
+            [TOP / "host_tests" / "setup.sh", name], stderr=subprocess.PIPE, text=True
+        )
+        if result.returncode == 0:
+            if reasons:
+                print(f"No 32-bit MicroPython: {reasons[0]}")
+            return BIN / name, None
+        said = result.stderr.strip().splitlines() or ["set-up failed"]
+        reasons.append(said[-1].removeprefix(f"Missing: {name}: "))
+    return None, reasons[-1]
 
 
 def describe(micropython):
@@ -54,7 +74,7 @@ def choose_port(wanted):
             probe.bind(("127.0.0.1", DEFAULT_PORT if wanted is None else wanted))
         except OSError as error:
             if wanted is not None:
-                raise Failure(
+                raise Refusal(
                     f"Port {wanted}: {error.strerror}. "
                     "Give another one after --listen; 0 is any free one."
                 ) from None
@@ -74,6 +94,8 @@ def environment():
 
 class Board:
     """A folder with a board's files, and the process of CPython that runs them."""
+
+    device = None  # it has no serial port
 
     def __init__(self, name, folder, config):
         self.name = name
@@ -116,45 +138,72 @@ class Board:
 
 
 class SerialBoard:
-    """A board behind a serial port, on which deploy.sh puts the program."""
+    """A board behind a serial port, on which the program is put as on any other."""
 
     def __init__(self, name, folder, config, micropython, bits):
+        from host_tests.deploy import serial_port  # which Windows cannot import
+
         self.name = name
         self._board = serial_port.SerialBoard(folder, micropython, heap=serial_port.HEAP[bits])
+        self._board.tap = self._hear
         self._deploy = None
         self._config = folder / "config.json"
         self._config.write_text(json.dumps(config), encoding="utf-8")
+        self._lock = threading.Lock()
+        self._is_deployed = False
+        self._starts = 0
+        self._said = b""  # since its last start, or the last whole line
+
+    @property
+    def device(self):
+        """The path of its serial port."""
+        return self._board.device
 
     def power_on(self, lines):
         """Deploy, then start: lines to the queue as Board.power_on() does."""
+        self._lines = lines
         self._board.plug_in()
+        program = TOP / "firmware" / "deploy"
         self._deploy = subprocess.Popen(
-            [TOP / "deploy.sh", "--port", self._board.device, "--config", self._config],
-            env=environment(),
+            [sys.executable, program, "--port", self.device, "--config", self._config],
+            env=packages.environment(environment()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             start_new_session=True,
         )
-        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def _read(self, lines):
+    def _read(self):
         for line in self._deploy.stdout:
-            lines.put((self, line.rstrip("\n")))
+            self._lines.put((self, line.rstrip("\n")))
         if self._deploy.wait() != 0:
-            lines.put((self, None))
+            self._lines.put((self, None))
             return
-        # The serial log, read as a terminal program reads it.
-        log = os.open(self._board.device, os.O_RDWR | os.O_NOCTTY)
-        rest = b""
-        with contextlib.suppress(OSError):  # the power goes off
-            while rest != PROMPT and (data := os.read(log, 4096)):
-                *whole, rest = (rest + data).split(b"\r\n")
-                for line in whole:
-                    lines.put((self, line.decode(errors="backslashreplace")))
-            lines.put((self, ENDED))
-            lines.put((self, None))
+        with self._lock:
+            self._is_deployed = True
+            self._tell()
+
+    def _hear(self, data):
+        """What the board says: its serial log, once the deployment is over."""
+        with self._lock:
+            starts = len(self._board.resets)
+            if starts != self._starts and not self._is_deployed:
+                self._said = b""
+            self._starts = starts
+            self._said += data
+            if self._is_deployed:
+                self._tell()
+
+    def _tell(self):
+        *whole, self._said = self._said.split(b"\r\n")
+        for line in whole:
+            text = CONTROLS.sub("", line.decode(errors="backslashreplace"))
+            self._lines.put((self, text))
+        if self._said == PROMPT:
+            self._lines.put((self, ENDED))
+            self._said = b""
 
     def power_off(self):
         if self._deploy is not None:
@@ -164,28 +213,33 @@ class SerialBoard:
         self._board.pull_out()
 
 
-def run(boards, port):
-    """Power on the first board, then the next when the server listens; show what they print."""
+def run(boards, addresses):
+    """Power on the first board, then the next when the server listens; show what they print.
+
+    The addresses come when all of them have started.
+    """
     lines = queue.SimpleQueue()
     off = list(boards)
     off.pop(0).power_on(lines)
     running = 1
-    told = False
+    starting = {board.name for board in boards}
     while running:
         board, line = lines.get()
         if line is None:
             running -= 1
+            starting.discard(board.name)
             continue
         print(f"{board.name} | {line}", flush=True)
-        if board.name == "server" and "listening" in line and not told:
-            told = True
-            address = f"127.0.0.1:{port}/"
-            print(f"Open http://{address} in a browser to see it.", flush=True)
-            print(f"Any WebSocket client can connect to ws://{address} now.", flush=True)
+        if "listening" in line or "connecting to" in line:
+            if board.name not in starting:
+                continue
+            starting.discard(board.name)
             for other in off:
                 other.power_on(lines)
                 running += 1
             off = []
+            if not starting:
+                print(*addresses(), sep="\n", flush=True)
 
 
 def plan(args, make):
@@ -207,53 +261,58 @@ def terminate(number, frame):
     sys.exit(128 + number)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--micropython", help="the interpreter; CPython if it is not given")
-    parser.add_argument("--reason", default="", help="why there is no MicroPython")
-    parser.add_argument("--role", choices=("server", "client"), help="only this one")
-    parser.add_argument("--url", help="where a client that is alone connects to")
-    parser.add_argument("--listen", type=int, metavar="PORT", help="0: any free one")
-    args = parser.parse_args()
-    signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGHUP, terminate)
+def addresses_of(boards, port):
+    """What a person needs to know of the boards that run."""
+    told = []
+    for board in boards:
+        if board.device:
+            told.append(f"The serial port of the {board.name} is {board.device}.")
+    if port is not None:
+        told.append(f"Any WebSocket client can connect to ws://127.0.0.1:{port}/ now.")
+        told.append(f"Open http://127.0.0.1:{port}/ in a browser to see it.")
+    return told
+
+
+def start(args, is_cpython=False):
+    """Run the boards that the options say until Ctrl-C; the status to end with."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), terminate)
     boards = []
+    port = None
     try:
+        micropython, reason = (None, "as asked for") if is_cpython else find_micropython()
+        if micropython:
+            packages.need("mpremote")
+            description, bits = describe(micropython)
+        else:
+            description = (
+                f"CPython {platform.python_version()}, for want of MicroPython ({reason})"
+            )
         with tempfile.TemporaryDirectory(prefix="microws-") as folder:
+
+            def make(name, config):
+                own = Path(folder) / name
+                if micropython:
+                    return SerialBoard(name, own, config, micropython, bits)
+                return Board(name, own, config)
+
             try:
-                if args.micropython:
-                    description, bits = describe(args.micropython)
-
-                    def make(name, config):
-                        own = Path(folder) / name
-                        return SerialBoard(name, own, config, args.micropython, bits)
-                else:
-                    version = platform.python_version()
-                    description = f"CPython {version}, for want of MicroPython ({args.reason})"
-
-                    def make(name, config):
-                        return Board(name, Path(folder) / name, config)
-
                 boards, port = plan(args, make)
                 names = " and ".join(board.name for board in boards)
                 print(f"Virtual {names} on {description}. Press Ctrl-C to stop.", flush=True)
-                run(boards, port)
+                run(boards, lambda: addresses_of(boards, port))
             finally:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
                 for board in boards:
                     board.power_off()
         return 1
     except KeyboardInterrupt:
+        if port is not None:
+            print(f"The page was at http://127.0.0.1:{port}/")
         print("Stopped.")
         return 130
-    except BrokenPipeError:
-        # Nobody reads any more; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Failure as error:
-        print(error, file=sys.stderr)
-        return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(options.main(["--virtual", *sys.argv[1:]], lambda args: start(args, True)))

