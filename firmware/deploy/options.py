@@ -59,12 +59,14 @@ GROUPS = {
     ),
     "no board": (
         ("--virtual", None, "a server and a client that talk to each other over loopback"),
-        ("--listen", "PORT", "the TCP port of the virtual server: 8080 unless given, 0: any"),
+        ("--serve", None, "the server for a class: this computer, with the page and a chat"),
+        ("--listen", "PORT", "the TCP port of that server: 8080 unless given, 0: any"),
     ),
 }
 # The options that a way to run this takes beside its own.
 TAKES = {
     "virtual": ("role", "url", "listen"),
+    "serve": ("listen", "name"),
     "doctor": ("port", "on_board"),
     "list": (),
     "monitor": ("port",),
@@ -150,9 +152,9 @@ def check(args):
             raise WrongOption("--url goes with --role client")
         if args.listen is not None and args.role == "client":
             raise WrongOption("--listen is for a server, not for --role client")
-    elif args.listen is not None:
+    elif args.listen is not None and not args.serve:
         raise WrongOption(
-            '--listen goes with --virtual; a board takes "port" from its config.json'
+            '--listen goes with --virtual and --serve; a board takes "port" from its config.json'
         )
     if args.on_board and not args.doctor:
         raise WrongOption(f"--on-board goes with doctor: {PROGRAM} doctor --on-board")
@@ -177,6 +179,10 @@ def run(args):
         from host_tests.deploy import virtual
 
         return virtual.start(args)
+    if args.serve:
+        from host_tests.deploy import serve
+
+        return serve.start(args)
     if args.prepare:
         from firmware.deploy.prepare import prepare
 

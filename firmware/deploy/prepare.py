@@ -29,7 +29,10 @@ def prepare(folder):
         made = Path(work) / "microws"
         shutil.copytree(TOP, made, ignore=LEFT_OUT)
         for module in wanted:
-            packages.bring(module, made / ".cache" / "deploy" / module)
+            packages.bring(module, packages.CACHE / module)
+            shutil.copytree(
+                packages.CACHE / module, made / ".cache" / "deploy" / module, ignore=LEFT_OUT
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".zip":
             shutil.make_archive(str(target.with_suffix("")), "zip", work, "microws")

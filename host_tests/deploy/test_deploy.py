@@ -156,7 +156,7 @@ def board(up_to_date, new_board, tmp_path):
         ("--all --port x", "--all is for every board: --port and --backup are for one"),
         ("--mpy=yes", "--mpy takes no value. See ./deploy.sh --help"),
         ("--flash nowhere.bin", "--flash: there is no file nowhere.bin to read"),
-        ("--listen 0", '--listen goes with --virtual; a board takes "port" from'),
+        ("--listen 0", "--listen goes with --virtual and --serve; a board takes"),
         ("--config nowhere.json", "--config: there is no file nowhere.json to read"),
         ("--backup host_tests", "--backup: host_tests is not empty; name a new folder"),
     ],

@@ -31,10 +31,21 @@ def test_both_boards_are_deployed_to_and_talk(start, deploy):
     process.wait_for("sent pin0:")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["server | Role", "client | Role", "client | [  "])
-def test_a_signal_ends_both_boards_without_a_word_too_much(start, deploy, number, moment):
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("server | Role", signal.SIGINT),
+        ("client | Role", signal.SIGINT),
+        ("client | Role", signal.SIGTERM),
+        ("client | [  ", signal.SIGINT),
+    ],
+)
+def test_a_signal_ends_both_boards_without_a_word_too_much(start, deploy, moment, number):
     process = start([deploy, "--virtual", "--listen", "0"])
+    if moment.startswith("client"):
+        process.wait_for("server | Done. The board starts now.")
+    if moment == "client | [  ":
+        process.wait_for("client | Done. The board starts now.")
     process.wait_for(moment)
     process.send_signal(number)
     assert process.wait() == 128 + number

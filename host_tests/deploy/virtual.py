@@ -65,20 +65,20 @@ def describe(micropython):
     return f"MicroPython {version}, {bits} bit, {HEAP[bits]} of heap", bits
 
 
-def choose_port(wanted):
+def choose_port(wanted, address="127.0.0.1"):
     """The server's port: the wanted one, a free one for 0, the default or a free one for None."""
     # A board cannot ask its system which port it got, so this asks before.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", DEFAULT_PORT if wanted is None else wanted))
+            probe.bind((address, DEFAULT_PORT if wanted is None else wanted))
         except OSError as error:
             if wanted is not None:
                 raise Refusal(
                     f"Port {wanted}: {error.strerror}. "
                     "Give another one after --listen; 0 is any free one."
                 ) from None
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((address, 0))
             print(f"Port {DEFAULT_PORT} is taken; the server takes {probe.getsockname()[1]}.")
         return probe.getsockname()[1]
 
