@@ -12,7 +12,7 @@ from firmware.deploy.board_files import program
 from host_tests.deploy import serve, virtual
 from host_tests.support.interpreters import INTERPRETERS
 from host_tests.support.paths import TOP
-from host_tests.support.ports import free_port
+from host_tests.support.ports import accepts, free_port
 from host_tests.support.tools import tool
 
 
@@ -53,7 +53,8 @@ def test_the_command_for_websocketd_does_what_is_said_of_it(capsys, start):
     told = capsys.readouterr().out.splitlines()[-1]
     name, *arguments = told.rpartition(" is: ")[2].split()
     assert name == "websocketd"
-    start([tool(name), *arguments]).wait_for("Starting WebSocket server")
+    start([tool(name), *arguments])
+    accepts(port)
     with connect(f"ws://127.0.0.1:{port}/?name=ada") as ada:
         ada.send("pin0:1")
         assert ada.recv() == "pin0:1"

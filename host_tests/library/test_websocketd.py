@@ -1,24 +1,11 @@
 """The client against the real websocketd with a script that greets and echoes lines."""
 
-import socket
-import time
-
 import pytest
 
 from host_tests.library.endpoints import OURS, PROGRAMS
-from host_tests.support.interpreters import INTERPRETERS, PATIENCE
-from host_tests.support.ports import free_port
+from host_tests.support.interpreters import INTERPRETERS
+from host_tests.support.ports import accepts, free_port
 from host_tests.support.tools import tool
-
-
-def accepts(port):
-    """Wait until something listens: websocketd says that it starts, not that it has."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("client", OURS, ids="-".join)
