@@ -102,9 +102,12 @@ class MqttSession(Session):
                 log("no PUBACK for %d s" % board.patience)
                 board.patience = min(2 * board.patience, _MOST_PATIENCE)
                 return True
-        if now - self._sent_at >= keepalive // 2:
+        if self._wants_ping():
             board.news.set()
         return False
+
+    def _wants_ping(self):
+        return uptime() - self._sent_at >= max(1, self.settings["keepalive"] // 2)
 
     # Receiving
 
@@ -205,7 +208,7 @@ class MqttSession(Session):
             board.tell_dropped()
             while True:
                 await self._send_all()
-                if uptime() - self._sent_at >= settings["keepalive"] // 2:
+                if self._wants_ping():
                     self._asked = uptime()
                     await self._send(mqtt_packets.PINGREQ)
                 await self._news()

@@ -12,6 +12,7 @@ from host_tests.deploy.serial_port import HEAP
 from host_tests.fleet.boards import program
 from host_tests.support.brokers import Mosquitto, Nats, Observer, certificate
 from host_tests.support.interpreters import INTERPRETERS, Interpreter, environment
+from host_tests.support.interrupt import interrupt
 
 BROKERS = {"mosquitto": Mosquitto, "nats": Nats}
 
@@ -77,7 +78,11 @@ def test_a_board_on_a_broker(make_broker, observe, board, kind, tls):
     for _ in range(3):
         _, value, _ = observer.wait_for(lambda topic, *_: topic == "microws/greenhouse/pin0")
         assert 0 <= int(value) <= 65535
-    process.send_signal(9)
+    if tls:
+        process.send_signal(9)
+    else:
+        interrupt(process.pid)
+        process.wait_for("stopped by Ctrl-C")
     observer.wait_for_value("microws/greenhouse/status", "offline")
     # It is what a client is told that comes later.
     late = observe(broker, client_id="late", topic="microws/+/status")
