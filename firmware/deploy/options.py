@@ -59,13 +59,14 @@ GROUPS = {
     ),
     "no board": (
         ("--virtual", None, "a server and a client that talk to each other over loopback"),
+        ("--fleet", "N", "with --virtual: so many on a broker, and a page that shows them"),
         ("--serve", None, "the server for a class: this computer, with the page and a chat"),
         ("--listen", "PORT", "the TCP port of that server: 8080 unless given, 0: any"),
     ),
 }
 # The options that a way to run this takes beside its own.
 TAKES = {
-    "virtual": ("role", "url", "listen"),
+    "virtual": ("role", "url", "listen", "fleet"),
     "serve": ("listen", "name"),
     "doctor": ("port", "on_board"),
     "list": (),
@@ -129,6 +130,10 @@ def parse(words):
         if not re.fullmatch("[0-9]{1,5}", args.listen) or int(args.listen) > 65535:
             raise WrongOption(f"--listen is {args.listen}; allowed: a number from 0 to 65535")
         args.listen = int(args.listen)
+    if args.fleet is not None:
+        if not re.fullmatch("[0-9]{1,4}", args.fleet) or not 2 <= int(args.fleet) <= 1000:
+            raise WrongOption(f"--fleet is {args.fleet}; allowed: a number from 2 to 1000")
+        args.fleet = int(args.fleet)
     check(args)
     return args
 
@@ -145,6 +150,11 @@ def check(args):
             name = way if way == "doctor" else f"--{way}"
             takes = " ".join(f"--{name.replace('_', '-')}" for name in TAKES[way])
             raise WrongOption(f"What goes together with {name}: {takes or 'nothing else'}")
+    if args.fleet is not None:
+        if not args.virtual:
+            raise WrongOption("--fleet goes with --virtual")
+        if args.role or args.url:
+            raise WrongOption("--fleet takes neither --role nor --url: all are on one broker")
     if args.virtual:
         if args.role == "mqtt":
             raise WrongOption("--role mqtt needs a board and a broker: see firmware/README.md")
@@ -175,6 +185,10 @@ def run(args):
 
         print(f"microws {microws.__version__}")
         return 0
+    if args.fleet:
+        from host_tests.fleet import virtual as fleet
+
+        return fleet.start(args)
     if args.virtual:
         from host_tests.deploy import virtual
 
