@@ -8,7 +8,9 @@
 import sys
 
 include("$(PORT_DIR)/boards/manifest.py")
-metadata(version="0.2.0", license="MIT")
+with open("../lib/microws/__init__.py") as file:
+    version = file.read().split('__version__ = "')[1].split('"')[0]
+metadata(version=version, license="MIT")
 sys.path.insert(0, "deploy")
 from board_files import program_modules  # noqa: E402
 

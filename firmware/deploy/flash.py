@@ -50,10 +50,10 @@ def flash(args):
     if args.dry_run:
         print("A dry run: nothing was changed.")
         return 0
+    packages.need("esptool")
     if not args.port:
         args.port = attached.only()
     attached.check(args.port)
-    packages.need("esptool")
     chip = chip.lower().replace("-", "")
     command = [sys.executable, "-P", "-m", "esptool", "--port", args.port, "--chip", chip]
     command += ["write-flash", "--erase-all", hex(offset), args.flash]

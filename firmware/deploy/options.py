@@ -202,15 +202,15 @@ def run(args):
 
         prepare(args.prepare)
         return 0
+    if args.flash:
+        from firmware.deploy.flash import flash
+
+        return flash(args)
     packages.need("mpremote")
     if args.list:
         for port in attached.some():
             print(attached.described(port))
         return 0
-    if args.flash:
-        from firmware.deploy.flash import flash
-
-        return flash(args)
     if args.doctor:
         from firmware.deploy.doctor import doctor
 

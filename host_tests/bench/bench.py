@@ -407,7 +407,7 @@ def main() -> int:
     print(report.core_table(core))
     if whole:
         sizes = goals.compile_library(TOP / "lib" / "microws", "xtensawin", CACHE / "xtensawin")
-        replace_tables(TOP / "README.md", goals=report.goals_markdown(beside))
+        replace_tables(TOP / "lib" / "README.md", goals=report.goals_markdown(beside))
         replace_tables(
             HERE / "README.md",
             crowds=report.columns_markdown(results, report.CROWDS),

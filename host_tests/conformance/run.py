@@ -32,7 +32,7 @@ TOP = HERE.parent.parent
 BIN = TOP / ".cache" / "bin"
 CACHE = TOP / ".cache" / "conformance"
 REPORTS = CACHE / "reports"
-README = TOP / "README.md"
+README = HERE / "README.md"
 SUITE = [str(CACHE / "python2"), str(HERE / "suite.py"), str(CACHE / "site")]
 
 # --- what is run, and what is expected -----------------------------------------------------------

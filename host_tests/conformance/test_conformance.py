@@ -20,7 +20,6 @@ def run(tmp_path, start):
     cache = tool("autobahn").parent
     for folder in ("lib", CONFORMANCE):
         shutil.copytree(TOP / folder, tmp_path / folder)
-    shutil.copy(TOP / "README.md", tmp_path)
     own = tmp_path / ".cache" / "conformance"
     own.mkdir(parents=True)
     for name in ("python2", "site"):

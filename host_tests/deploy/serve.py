@@ -101,7 +101,9 @@ def start(args):
                 (Path(folder) / path).write_bytes(content)
         os.chdir(folder)
         try:
-            asyncio.run(server.run(settings, int))
+            # The usual loop on Windows cannot wait for a socket.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(server.run(settings, int))
         except KeyboardInterrupt:
             tell(port)
             print("Stopped.")

