@@ -5,7 +5,6 @@ else a board of which the test says every word.
 """
 
 import csv
-import gzip
 import json
 import math
 import os
@@ -702,12 +701,6 @@ def test_two_pages_chat(board, visit):
 
 
 # Everywhere, for everybody
-
-
-def test_it_is_one_small_file():
-    page = (TOP / "firmware" / "page.html").read_bytes()
-    assert len(gzip.compress(page, 9)) <= 14_336
-    assert not re.search(rb"https?://|@import|url\(|\ssrc=", page)
 
 
 def test_everything_works_from_the_keyboard(panel, visit):
