@@ -11,7 +11,7 @@ import zlib
 
 import microws
 import pytest
-from microws import aio, aio_server
+from microws import aio
 from microws.core import Connection
 
 from host_tests.library.endpoints import PROGRAMS
@@ -39,10 +39,16 @@ DEFAULTS = [
     (microws.connect, "max_fields", 64),
     (microws.listen, "max_header", 4096),
     (microws.listen, "max_fields", 64),
-    (Connection, "max_size", 65536),
-    (Connection, "max_fragments", 1024),
-    (Connection, "write_size", 4096),
-    (Connection, "message_timeout", 60),
+    *(
+        (function, name, default)
+        for function in (microws.connect, microws.listen, aio.connect, aio.serve, Connection)
+        for name, default in (
+            ("max_size", 65536),
+            ("max_fragments", 1024),
+            ("write_size", 4096),
+            ("message_timeout", 60),
+        )
+    ),
     (microws.connect, "timeout", 10),
     (microws.connect, "close_timeout", 10),
     (microws.listen, "handshake_timeout", 10),
@@ -50,12 +56,12 @@ DEFAULTS = [
     (aio.connect, "timeout", 10),
     (aio.connect, "close_timeout", 10),
     (aio.connect, "keepalive_timeout", 40),
-    (aio_server.serve, "handshake_timeout", 10),
-    (aio_server.serve, "close_timeout", 10),
-    (aio_server.serve, "keepalive_timeout", 40),
-    (aio_server.serve, "max_clients", 8),
-    (aio_server.serve, "max_pending", 8),
-    (aio_server.serve, "max_backlog", 4096),
+    (aio.serve, "handshake_timeout", 10),
+    (aio.serve, "close_timeout", 10),
+    (aio.serve, "keepalive_timeout", 40),
+    (aio.serve, "max_clients", 8),
+    (aio.serve, "max_pending", 8),
+    (aio.serve, "max_backlog", 4096),
 ]
 
 

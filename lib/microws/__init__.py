@@ -28,6 +28,10 @@ __all__ = (
 )
 
 
+def __dir__() -> "list[str]":
+    return sorted(globals().keys() | set(__all__))
+
+
 def __getattr__(name: str) -> object:
     # What a program does not use takes none of its memory. Modules are looked for here as well:
     # MicroPython does not go on to import one after an AttributeError.

@@ -2,14 +2,17 @@
 
 from ._compat import const
 from .aio_connection import WebSocket, within  # noqa: F401
-from .core import connecting, milliseconds
+from .core import check, connecting
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable
+    from collections.abc import Generator, Iterable
     from typing import Any
 
-    from .aio_server import Server
+    from .aio_server import Server, serve
+    from .handshake import TLS, Headers
+
+__all__ = ("Server", "WebSocket", "connect", "serve")
 
 
 class connect:
@@ -24,20 +27,26 @@ class connect:
         self,
         url: str,
         timeout: "float | None" = 10,
-        headers: "Iterable[tuple[str, str]]" = (),
+        headers: "Headers | None" = None,
         subprotocols: "Iterable[str]" = (),
-        ssl: "Any" = None,
-        close_timeout: float = 10,
+        ssl: "TLS | None" = None,
+        close_timeout: "float | None" = 10,
         keepalive_timeout: "float | None" = 40,
         compression: "str | int | None" = None,
-        max_header: int = 4096,
-        max_fields: int = 64,
+        max_size: "int | None" = 65536,
+        max_fragments: "int | None" = 1024,
+        max_header: "int | None" = 4096,
+        max_fields: "int | None" = 64,
+        message_timeout: "float | None" = 60,
+        read_size: int = 512,
+        write_size: int = 4096,
         pool: "Any" = None,
         sock: "Any" = None,
-        **limits: int,
     ) -> None:
-        self._ws = ws = WebSocket(True, close_timeout, **limits)
-        milliseconds(keepalive_timeout)  # a wrong one
+        check(timeout=timeout, keepalive_timeout=keepalive_timeout)
+        self._ws = ws = WebSocket(
+            True, close_timeout, max_size, max_fragments, read_size, write_size, message_timeout
+        )
         ws._keep_for(keepalive_timeout)
         self._steps = connecting(
             ws, url, headers, subprotocols, ssl, compression, max_header, max_fields, pool, sock
@@ -64,13 +73,10 @@ class connect:
         return self.__aenter__()
 
 
-def serve(
-    handler: "Callable[[Any], Awaitable[None]]",
-    host: "str | None" = None,
-    port: "int | None" = None,
-    **options: "Any",
-) -> "Awaitable[Server]":
-    """Listen for clients: see ``aio_server.serve()``, which a client need not load."""
-    from .aio_server import serve
+def __getattr__(name: str) -> "Any":
+    # A client need not load what a server takes.
+    if name in ("serve", "Server"):
+        from . import aio_server
 
-    return serve(handler, host, port, **options)
+        return getattr(aio_server, name)
+    raise AttributeError(name)

@@ -84,8 +84,8 @@ class WebSocket(SocketWaiter, Connection):
     _silent = 0  # beats of the keepalive since something came
     _was_heard = False
 
-    def __init__(self, client: bool, close_timeout: float, **limits: "Any") -> None:
-        Connection.__init__(self, client, close_timeout, **limits)
+    def __init__(self, client: bool, *limits: "Any") -> None:
+        Connection.__init__(self, client, *limits)
         SocketWaiter.__init__(self, None)
         self._fragmenting = False  # a message that goes in fragments is on its way out
         self._heard = True  # something came since the last beat

@@ -4,50 +4,59 @@ import asyncio
 
 from ._compat import const, local_port, ticks_diff, ticks_ms
 from .aio_connection import SocketWaiter, WebSocket
-from .core import check_limits, milliseconds, put_header
+from .core import bound, check, put_header
 from .errors import HandshakeError, Timeout, WebSocketError
+from .handshake import check_context, checked_names
 from .server_handshake import ServerHandshake, accepting, listening_socket, refusing
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any
 
-    from .server_handshake import Request
+    from .handshake import TLS
+    from .server_handshake import Answer, Request
 
 
 _PATIENCE = const(500)  # milliseconds of silence that everybody may have
 
 
-async def serve(
-    handler: "Callable[[Any], Awaitable[None]]",
+def serve(
+    handler: "Callable[[ServerConnection], Awaitable[object]]",
     host: "str | None" = None,
     port: "int | None" = None,
-    max_clients: int = 8,
+    max_clients: "int | None" = 8,
     subprotocols: "Iterable[str]" = (),
-    process_request: "Callable[[Request], Any] | None" = None,
-    on_refused: "Callable[[Any, Exception], None] | None" = None,
-    max_backlog: int = 4096,
+    process_request: "Callable[[Request], Answer | None] | None" = None,
+    on_refused: "Callable[[ServerConnection, Exception], object] | None" = None,
+    max_backlog: "int | None" = 4096,
     slow: str = "drop",
-    ssl: "Any" = None,
-    handshake_timeout: float = 10,
-    close_timeout: float = 10,
+    ssl: "TLS | None" = None,
+    handshake_timeout: "float | None" = 10,
+    close_timeout: "float | None" = 10,
     keepalive_timeout: "float | None" = 40,
     compression: "str | int | None" = None,
-    max_header: int = 4096,
-    max_fields: int = 64,
-    max_pending: int = 8,
+    max_size: "int | None" = 65536,
+    max_fragments: "int | None" = 1024,
+    max_header: "int | None" = 4096,
+    max_fields: "int | None" = 64,
+    max_pending: "int | None" = 8,
+    message_timeout: "float | None" = 60,
+    read_size: int = 512,
+    write_size: int = 4096,
     pool: "Any" = None,
     sock: "Any" = None,
-    **limits: int,
 ) -> "Server":
-    """Listen for clients and run ``await handler(ws)`` for each (RFC 6455 §4.2).
+    """A server for clients, which runs ``await handler(ws)`` for each (RFC 6455 §4.2).
 
-    A connection is closed when its handler returns: with 1000, or with 1011 where it raised.
+    It listens once it is awaited, ``server = await serve(...)``, or entered, ``async with
+    serve(...) as server``. A connection is closed when its handler returns: with 1000, or with
+    1011 where it raised, which is logged by asyncio.
+
     ``process_request(request)`` sees a request before the upgrade: it gives None to go on, or
-    ``(status, headers, body)`` for an HTTP response, the headers as pairs and the body as bytes or
-    an iterable of bytes. A client past ``max_clients`` gets HTTP 503. ``on_refused(ws, error)``
-    hears of each that got no WebSocket.
+    ``(status, headers, body)`` for an HTTP response, the headers as a mapping or pairs, the body
+    as bytes or an iterable of bytes. A client past ``max_clients`` gets HTTP 503.
+    ``on_refused(ws, error)`` hears of each that got no WebSocket.
 
     At most ``max_pending`` connections are on their way to a WebSocket, or are answered with plain
     HTTP, or close. Where one more comes, the one that has been silent longest makes room, if it
@@ -61,34 +70,43 @@ async def serve(
     are as with ``microws.listen()``. ``ValueError`` or ``TypeError`` for wrong arguments, another
     ``slow`` among them.
     """
+    check(
+        max_clients=max_clients,
+        max_backlog=max_backlog,
+        max_pending=max_pending,
+        max_header=max_header,
+        max_fields=max_fields,
+        handshake_timeout=handshake_timeout,
+        keepalive_timeout=keepalive_timeout,
+    )
     if slow not in ("drop", "close"):
         raise ValueError('slow must be "drop" or "close"')
-    subprotocols = tuple(subprotocols)
+    for hook in (handler, process_request or bool, on_refused or bool):
+        if not callable(hook):
+            raise TypeError("handler, process_request and on_refused must be functions")
+    check_context(ssl)
+    names = checked_names(subprotocols)
+    limits = (close_timeout, max_size, max_fragments, read_size, write_size, message_timeout)
 
     def new(
         is_full: "Callable[[ServerHandshake], bool]",
     ) -> "tuple[ServerConnection, ServerHandshake]":
-        return ServerConnection(False, close_timeout, **limits), ServerHandshake(
-            subprotocols, compression, process_request, is_full
+        return ServerConnection(False, *limits), ServerHandshake(
+            names, compression, process_request, is_full
         )
 
-    if max_pending < 1:
-        raise ValueError("max_pending must be 1 or more")
     # A wrong argument is told at once, not when a client comes.
     new(bool)
-    check_limits(max_header, max_fields)
-    for timeout in (handshake_timeout, close_timeout, keepalive_timeout):
-        milliseconds(timeout)
     return Server(
         handler,
-        listening_socket(host, port, pool, sock),
-        port,
+        (host, port, pool, sock),
         new,
-        (ssl, max_header, max_fields),
-        max_clients,
-        max_pending,
+        (ssl, bound(max_header), bound(max_fields)),
+        bound(max_clients),
+        bound(max_pending),
         on_refused,
-        max_backlog if slow == "drop" else -max_backlog,
+        bound(max_backlog),
+        slow == "close",
         handshake_timeout,
         keepalive_timeout,
     )
@@ -106,12 +124,12 @@ class ServerConnection(WebSocket):
     _seen: "Any" = None  # of _active, when it was to make room
     _task: "Any" = None  # that opens it
 
-    def _broadcast(self, frame: bytes, max_backlog: int) -> bool:
+    def _broadcast(self, frame: bytes, max_backlog: int, closes: bool) -> bool:
         """Send a frame without waiting, or put it into the backlog.
 
-        False where nothing is sent any more. A negative bound closes whoever is slower.
+        False where nothing is sent any more. Whoever is slower is closed, where ``closes``.
         """
-        if self._closing or self._sock is None or (max_backlog < 0 and self.dropped):
+        if self._closing or self._sock is None or (closes and self.dropped):
             return False
         try:
             if not (self._backlog or self._fragmenting or self._writing or self._busy):
@@ -129,10 +147,10 @@ class ServerConnection(WebSocket):
                 self._backlog = []
             self._backlog.append(frame)
             self._waiting_bytes += len(frame)
-            while self._waiting_bytes > abs(max_backlog):
+            while self._waiting_bytes > max_backlog:
                 self.dropped += 1
                 self._waiting_bytes -= len(self._backlog.pop(0))
-                if max_backlog < 0:
+                if closes:
                     self._backlog = ()  # nothing goes out behind what is missing
                     self._poster = asyncio.create_task(self.close(1008, "too slow"))
                     return False
@@ -165,25 +183,26 @@ class ServerConnection(WebSocket):
 
 
 class Server(SocketWaiter):
-    """A listening server; ``serve()`` makes it. ``async with`` closes it at the end."""
+    """A server; ``serve()`` makes it. ``async with`` closes it at the end."""
 
     def __init__(
         self,
-        handler: "Callable[[Any], Awaitable[None]]",
-        sock: "Any",
-        port: "int | None",
+        handler: "Callable[[ServerConnection], Awaitable[object]]",
+        place: "tuple[str | None, int | None, Any, Any]",
         new: "Callable[[Any], tuple[ServerConnection, ServerHandshake]]",
         rest: "tuple[Any, int, int]",
         max_clients: int,
         max_pending: int,
-        on_refused: "Callable[[Any, Exception], None] | None",
+        on_refused: "Callable[[ServerConnection, Exception], object] | None",
         max_backlog: int,
-        handshake_timeout: float,
+        closes: bool,
+        handshake_timeout: "float | None",
         keepalive_timeout: "float | None",
     ) -> None:
-        super().__init__(sock)
+        super().__init__(None)
+        self._place = place
         #: The port that it listens on, where that is known.
-        self.port = local_port(sock, port)
+        self.port = place[1]
         #: The connections that are open.
         self.clients: set[ServerConnection] = set()
         #: How often a connection could not be taken: no socket or no memory was left for it.
@@ -195,6 +214,7 @@ class Server(SocketWaiter):
         self._max_pending = max_pending
         self._on_refused = on_refused
         self._max_backlog = max_backlog
+        self._closes = closes  # whoever is too slow
         self._handshake_timeout = handshake_timeout
         self._keepalive_timeout = keepalive_timeout
         self._keeper: Any = None
@@ -202,8 +222,8 @@ class Server(SocketWaiter):
         self._opening: set = set()  # tasks, up to the end of their handshakes
         self._pending: list[ServerConnection] = []  # theirs, the oldest first
         self._tasks: set = set()
-        self._idle = asyncio.Event()
-        self._accepting = asyncio.create_task(self._accept_all())
+        self._idle: Any = None
+        self._accepting: Any = None
         self._closing: list = []
 
     def broadcast(
@@ -223,12 +243,20 @@ class Server(SocketWaiter):
                 if data is None:
                     raise TypeError("a broadcast message is str or bytes-like")
                 frame = _build_frame(ws._byte0, data)
-            count += ws._broadcast(frame, self._max_backlog)
+            count += ws._broadcast(frame, self._max_backlog, self._closes)
         return count
 
     def is_serving(self) -> bool:
         """Whether clients are still accepted."""
         return self._sock is not None and not self._accepting.done()
+
+    async def serve_forever(self) -> None:
+        """Serve until this is cancelled, or ``close()`` is called; then it is closed."""
+        await self.__aenter__()
+        try:
+            await self.wait_closed()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Stop listening and close the connections with 1001 (going away)."""
@@ -252,7 +280,20 @@ class Server(SocketWaiter):
             await self._idle.wait()
 
     async def __aenter__(self) -> "Server":
+        if self._accepting is None:
+            sock = listening_socket(*self._place)
+            self.port = local_port(sock, self.port)
+            self._sock = sock
+            self._idle = asyncio.Event()
+            self._accepting = asyncio.create_task(self._accept_all())
         return self
+
+    def __await__(self) -> "Generator[Any, None, Server]":
+        return self.__aenter__().__await__()
+
+    def __iter__(self) -> "Any":
+        # MicroPython's await asks for an iterator.
+        return self.__aenter__()
 
     async def __aexit__(self, *exc: "Any") -> None:
         self.close()

@@ -11,6 +11,7 @@ from .core import (
     READ,
     WRITE,
     Connection,
+    check,
     close_payload,
     connecting,
     milliseconds,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from .handshake import TLS, Headers
     from .streams import Stream
 
 _GONE = FAILURES + (ValueError,)
@@ -35,35 +37,43 @@ _LATE = const(8)  # beside what the receiver yields: the time of a call is over
 def connect(
     url: str,
     timeout: "float | None" = 10,
-    headers: "Iterable[tuple[str, str]]" = (),
+    headers: "Headers | None" = None,
     subprotocols: "Iterable[str]" = (),
-    ssl: "Any" = None,
-    close_timeout: float = 10,
+    ssl: "TLS | None" = None,
+    close_timeout: "float | None" = 10,
     compression: "str | int | None" = None,
-    max_header: int = 4096,
-    max_fields: int = 64,
+    max_size: "int | None" = 65536,
+    max_fragments: "int | None" = 1024,
+    max_header: "int | None" = 4096,
+    max_fields: "int | None" = 64,
+    message_timeout: "float | None" = 60,
+    read_size: int = 512,
+    write_size: int = 4096,
     pool: "Any" = None,
     sock: "Any" = None,
-    **limits: int,
 ) -> "WebSocket":
     """Open a connection to ``url``, ws:// or wss:// (RFC 6455 §4.1).
 
     ``timeout`` in seconds bounds connecting and handshake together, ``close_timeout`` the closing
-    handshake. ``ssl`` is an ``SSLContext``; without one, a wss:// server's certificate is verified
-    by the platform's defaults. ``compression`` offers permessage-deflate (RFC 7692): "deflate",
-    or a number, 9 to 15, of window bits for what comes (``ImportError`` where
-    ``compression.py`` was left out). ``max_header`` bounds the head of the server's answer in
-    bytes, ``max_fields`` its fields. ``limits`` are ``max_size`` in bytes and others of
-    ``Connection``. ``pool`` has ``getaddrinfo()``, ``socket()`` and the constants, as the module
-    ``socket``, which it is by default; ``sock`` is a socket of it that is connected already. It
-    is closed with the connection, or where none comes about.
+    handshake. ``headers``, a mapping or pairs, go with the request. ``ssl`` is an ``SSLContext``;
+    without one, a wss:// server's certificate is verified by the platform's defaults.
+    ``compression`` offers permessage-deflate (RFC 7692): "deflate", or a number, 9 to 15, of
+    window bits for what comes (``ImportError`` where ``compression.py`` was left out).
+    ``max_header`` bounds the head of the server's answer in bytes, ``max_fields`` its fields; the
+    other bounds and sizes are those of ``Connection``. None is no limit. ``pool`` has
+    ``getaddrinfo()``, ``socket()`` and the constants, as the module ``socket``, which it is by
+    default; ``sock`` is a socket of it that is connected already. It is closed with the
+    connection, or where none comes about.
 
     Raises ``ValueError`` or ``TypeError`` for arguments that make no request, a timeout of
-    500000 s or more and an unknown limit among them; ``OSError`` (``Timeout`` is one) where no
+    500000 s or more among them; ``OSError`` (``Timeout`` is one) where no
     connection can be had, or it is reset before the handshake is done; ``HandshakeError`` where
     the server refuses, is no WebSocket server or ends it.
     """
-    ws = WebSocket(True, close_timeout, **limits)
+    check(timeout=timeout)
+    ws = WebSocket(
+        True, close_timeout, max_size, max_fragments, read_size, write_size, message_timeout
+    )
     steps = connecting(
         ws, url, headers, subprotocols, ssl, compression, max_header, max_fields, pool, sock
     )

@@ -5,15 +5,18 @@ from errno import EINPROGRESS
 from os import urandom
 
 from ._compat import adapt, client_context, connected, const, tls_steps
-from .core import WRITE, Connection, check_limits
+from .core import WRITE, Connection, bound, check
 from .errors import HandshakeError
 from .handshake import (
     accept_key,
     build_head,
+    check_context,
+    checked_names,
     has_token,
     is_token,
     new_extension,
     nodelay,
+    pairs,
     parse_head,
     read_head,
     write_all,
@@ -26,26 +29,26 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .core import Steps
+    from .handshake import TLS, Headers
 
 
 def connecting(
     ws: Connection,
     url: str,
-    headers: "Iterable[tuple[str, str]]",
+    headers: "Headers | None",
     subprotocols: "Iterable[str]",
-    ssl: "Any",
+    ssl: "TLS | None",
     compression: "str | int | None",
-    max_header: int,
-    max_fields: int,
+    max_header: "int | None",
+    max_fields: "int | None",
     pool: "Any" = None,
     sock: "Any" = None,
 ) -> "Steps":
     """The steps to an open connection; the arguments are those of ``microws.connect()``."""
-    check_limits(max_header, max_fields)
+    check(max_header=max_header, max_fields=max_fields)
     ws._secure, host, port, ws.path, user = parse_url(url)
-    if isinstance(subprotocols, str):
-        raise ValueError("subprotocols must be a list of names")
-    offered = tuple(subprotocols)
+    offered = checked_names(subprotocols)
+    check_context(ssl)
     extension = new_extension(compression)
     key = str(b2a_base64(urandom(16)), "ascii").strip()
     name = "[" + host + "]" if ":" in host else host
@@ -60,12 +63,9 @@ def connecting(
         lines.append("Authorization: " + basic(user))
     if offered:
         lines.append("Sec-WebSocket-Protocol: " + ", ".join(offered))
-    for name in offered:
-        if not is_token(name):
-            raise ValueError("subprotocol must be a token: " + repr(name))
     if extension:
         lines.append("Sec-WebSocket-Extensions: " + extension.offer())
-    for name, value in headers:
+    for name, value in pairs(headers):
         lines.append(": ".join((name, value)))
         if not is_token(name) or [c for c in value.encode() if (c < 32 and c != 9) or c == 127]:
             raise ValueError("malformed header " + repr(name))
@@ -90,7 +90,7 @@ def connecting(
     else:
         raise error
     ws.remote_address = "%s:%d" % (host, port)
-    head = yield from read_head(ws, max_header, max_fields, 0)
+    head = yield from read_head(ws, bound(max_header), bound(max_fields), 0)
     ws.subprotocol, agreed = _check(head, key, offered, extension)
     if agreed:
         extension.begin(ws)

@@ -46,6 +46,8 @@ ENDED = const(7)
 _START = const(16)  # a payload begins here in tx, for whole words; in rx, what follows a rest
 _VIEW = const(4096)  # worth a memoryview to read straight to the middle of a destination
 
+_NO_LIMIT = sys.maxsize >> 1  # the largest small int of a board
+
 _BUFFERS = (bytearray, memoryview)
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 # A tuple that stands in an except clause takes memory, just when there may be none.
@@ -164,10 +166,36 @@ def milliseconds(timeout: "float | None") -> int:
     return int(timeout * 1000)
 
 
-def check_limits(*limits: int) -> None:
-    """``ValueError`` where one is below 0, ``TypeError`` where one is no number."""
-    if min(limits) < 0:
-        raise ValueError("a limit is below 0")
+def check(**options: "Any") -> None:
+    """Look at options of ``connect()``, ``listen()`` and ``serve()``: bounds, by their names.
+
+    Those with "timeout" in the name are seconds, the others whole numbers; None is no limit.
+    Raises ``TypeError`` and ``ValueError``.
+    """
+    for name, value in options.items():
+        least = 0
+        kinds: Any = (int, float)
+        if "timeout" not in name:
+            kinds = int
+            if name == "read_size":
+                least = 131
+            elif name == "write_size":
+                least = 256
+            elif name not in ("max_backlog", "max_body", "max_redirects"):
+                least = 1
+        if value is None and least < 2:
+            continue
+        if not isinstance(value, kinds):
+            raise TypeError(name + " must be a number")
+        if value < least:
+            raise ValueError("%s must be at least %d" % (name, least))
+        if kinds is not int:
+            milliseconds(value)
+
+
+def bound(limit: "int | None") -> int:
+    """``limit``, or more than there can be."""
+    return _NO_LIMIT if limit is None else limit
 
 
 class Connection:
@@ -210,21 +238,26 @@ class Connection:
     def __init__(
         self,
         client: bool,
-        close_timeout: float,
-        max_size: int = 65536,
-        max_fragments: int = max_fragments,
+        close_timeout: "float | None",
+        max_size: "int | None" = 65536,
+        max_fragments: "int | None" = max_fragments,
         read_size: int = 512,
         write_size: int = write_size,
         message_timeout: "float | None" = 60,
     ) -> None:
-        if read_size < 131 or write_size < 256:
-            raise ValueError("read_size must be at least 131, write_size at least 256")
-        check_limits(max_size, max_fragments)
-        milliseconds(close_timeout)  # a wrong one
-        self.close_timeout = close_timeout
-        self.max_size = max_size
+        check(
+            close_timeout=close_timeout,
+            max_size=max_size,
+            max_fragments=max_fragments,
+            read_size=read_size,
+            write_size=write_size,
+            message_timeout=message_timeout,
+        )
+        # Without a limit, it is the longest that a board's clock can count: six days.
+        self.close_timeout = 499999 if close_timeout is None else close_timeout
+        self.max_size = bound(max_size)
         if max_fragments != 1024:
-            self.max_fragments = max_fragments
+            self.max_fragments = bound(max_fragments)
         if write_size != 4096:
             self.write_size = write_size
         if message_timeout != 60:
@@ -691,6 +724,8 @@ class Connection:
             self._byte0 = 0x82 if text is False else 0x81
             return encode(message)
         if not isinstance(message, _BYTES_LIKE):
+            if hasattr(message, "keys") or hasattr(message, "union"):
+                raise TypeError("a mapping or a set is no message")
             return None
         if getattr(message, "itemsize", 1) != 1:
             raise TypeError("a memoryview must be of bytes")

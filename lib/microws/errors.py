@@ -30,6 +30,10 @@ class _Closed(WebSocketError):
         self.code = code
         self.reason = reason
 
+    def __str__(self) -> str:
+        words = "connection lost" if self.code == 1006 else "connection closed"
+        return "%s (%d)%s" % (words, self.code, self.reason and ": " + self.reason)
+
 
 class ProtocolError(_Closed):
     """The peer broke a rule or struck a bound, and this side failed the connection (§7.1.7).

@@ -9,10 +9,19 @@ from .loops import sha1
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any
+    from collections.abc import Generator, Iterable, Mapping
+    from typing import Any, Protocol
 
     from .core import Steps
+
+    Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+    class TLS(Protocol):
+        """An ``SSLContext``, or what has its method, as ``pin.Pinned``."""
+
+        @property
+        def wrap_socket(self) -> Any: ...
+
 
 _GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
 _TOKEN = const(b"-!#$%&'*+.^_`|~0123456789")  # beside letters
@@ -92,6 +101,27 @@ def new_extension(compression: "str | int | None") -> "Any":
     if not isinstance(compression, int):
         raise ValueError('compression must be None, "deflate" or its window bits')
     return Deflate(compression)
+
+
+def pairs(headers: "Any") -> "Iterable[tuple[str, str]]":
+    """The fields of a mapping, or the pairs that they are."""
+    return headers.items() if hasattr(headers, "items") else headers or ()
+
+
+def checked_names(subprotocols: "Iterable[str]") -> "tuple[str, ...]":
+    """Names of subprotocols, all of them right (RFC 6455 §4.1)."""
+    if isinstance(subprotocols, str):
+        raise ValueError("subprotocols must be a list of names")
+    names = tuple(subprotocols)
+    for name in names:
+        if not is_token("" + name):  # TypeError where it is no str
+            raise ValueError("subprotocol must be a token: " + repr(name))
+    return names
+
+
+def check_context(ssl: "TLS | None") -> None:
+    if ssl is not None and not hasattr(ssl, "wrap_socket"):
+        raise TypeError("ssl must be an SSLContext")
 
 
 def nodelay(sock: "Any") -> None:

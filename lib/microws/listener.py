@@ -5,8 +5,9 @@ from time import sleep
 
 from ._compat import const, local_port, ticks_diff, ticks_ms
 from .blocking import WebSocket
-from .core import FAILURES, READ, check_limits, milliseconds
+from .core import FAILURES, READ, bound, check, milliseconds
 from .errors import Timeout
+from .handshake import check_context, checked_names
 from .server_handshake import ServerHandshake, accepting, listening_socket
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -14,20 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from .handshake import TLS
+
 
 def listen(
     host: "str | None" = None,
     port: "int | None" = None,
     subprotocols: "Iterable[str]" = (),
-    ssl: "Any" = None,
-    handshake_timeout: float = 10,
-    close_timeout: float = 10,
+    ssl: "TLS | None" = None,
+    handshake_timeout: "float | None" = 10,
+    close_timeout: "float | None" = 10,
     compression: "str | int | None" = None,
-    max_header: int = 4096,
-    max_fields: int = 64,
+    max_size: "int | None" = 65536,
+    max_fragments: "int | None" = 1024,
+    max_header: "int | None" = 4096,
+    max_fields: "int | None" = 64,
+    message_timeout: "float | None" = 60,
+    read_size: int = 512,
+    write_size: int = 4096,
     pool: "Any" = None,
     sock: "Any" = None,
-    **limits: int,
 ) -> "Listener":
     """Listen for clients; ``accept()`` of what it gives waits for one.
 
@@ -35,25 +42,25 @@ def listen(
     permessage-deflate, as ``connect()`` offers it. ``pool`` is as with ``connect()``; ``sock`` is
     a socket of it that listens already, and takes the place of host and port.
     ``OSError`` where the address cannot be had, ``ValueError`` or ``TypeError`` for wrong
-    arguments, an unknown limit among them. CPython tells the port it chose for port 0.
+    arguments. CPython tells the port it chose for port 0.
     """
-    subprotocols = tuple(subprotocols)
+    check(handshake_timeout=handshake_timeout, max_header=max_header, max_fields=max_fields)
+    check_context(ssl)
+    names = checked_names(subprotocols)
+    limits = (close_timeout, max_size, max_fragments, read_size, write_size, message_timeout)
 
     def new() -> "tuple[WebSocket, ServerHandshake]":
-        return WebSocket(False, close_timeout, **limits), ServerHandshake(
-            subprotocols, compression
-        )
+        return WebSocket(False, *limits), ServerHandshake(names, compression)
 
     # A wrong argument is told at once, not when a client comes.
     new()
-    check_limits(max_header, max_fields)
-    milliseconds(handshake_timeout)
     sock = listening_socket(host, port, pool, sock)
-    return Listener(sock, port, new, (ssl, max_header, max_fields), handshake_timeout)
+    rest = (ssl, bound(max_header), bound(max_fields))
+    return Listener(sock, port, new, rest, handshake_timeout)
 
 
 class Listener:
-    """A listening socket; ``listen()`` makes it."""
+    """A listening socket; ``listen()`` makes it. Iteration gives connections."""
 
     def __init__(
         self,
@@ -61,7 +68,7 @@ class Listener:
         port: "int | None",
         new: "Callable[[], tuple[WebSocket, ServerHandshake]]",
         rest: "tuple[Any, int, int]",
-        handshake_timeout: float,
+        handshake_timeout: "float | None",
     ) -> None:
         self._sock = sock
         #: The port that it listens on, where that is known.
@@ -114,6 +121,15 @@ class Listener:
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+
+    def __iter__(self) -> "Listener":
+        """Clients, one after the other; ends when the listener is closed."""
+        return self
+
+    def __next__(self) -> WebSocket:
+        if self._sock is None:
+            raise StopIteration
+        return self.accept()
 
     def __enter__(self) -> "Listener":
         return self

@@ -13,6 +13,7 @@ from .handshake import (
     is_visible,
     new_extension,
     nodelay,
+    pairs,
     parse_head,
     read_head,
     tokens,
@@ -21,10 +22,14 @@ from .handshake import (
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from .core import Steps
+    from .handshake import Headers
+
+    # status, headers and body, as process_request() gives them
+    Answer = tuple[int, Headers, bytes | Iterable[bytes]]
 
 _BASE64 = const(b"0123456789+/")  # beside letters
 _REASONS = {
@@ -82,7 +87,7 @@ class ServerHandshake:
         self,
         subprotocols: "tuple[str, ...]" = (),
         compression: "str | int | None" = None,
-        process_request: "Callable[[Request], Any] | None" = None,
+        process_request: "Callable[[Request], Answer | None] | None" = None,
         is_full: "Callable[[ServerHandshake], bool] | None" = None,
     ) -> None:
         self._supported = subprotocols
@@ -167,7 +172,7 @@ class ServerHandshake:
             headers = _EXTRA.get(status, ())
             body = (error.reason + "\n").encode()
         lines = ["HTTP/1.1 %d %s" % (status, _REASONS.get(status, "Answer"))]
-        lines += [name + ": " + value for name, value in headers]
+        lines += [name + ": " + value for name, value in pairs(headers)]
         lines.append("Connection: close" if status != 426 else "Connection: Upgrade, close")
         if isinstance(body, bytes):
             lines.append("Content-Length: %d" % len(body))
