@@ -1,11 +1,11 @@
 """The client role: print what a server sends, send it the analog value, never give up."""
 
 import asyncio
-import random
 import socket
 from errno import ECONNREFUSED, ECONNRESET
 
 from microws import WebSocketError, aio
+from microws.reconnecting import Pauses
 
 from firmware import config, net
 from firmware.describe import describe_error, describe_message
@@ -24,10 +24,6 @@ _CHECK_EVERY = 0.5  # seconds
 _MAX_SIZE = 8192  # bytes of a message, unless the configuration says more
 _MAX_HEADER = 4096  # bytes of the answer to the handshake
 _MESSAGES = 50  # lines a second; the serial log takes its time from all the rest
-_SHORTEST_WAIT = 0.1
-_FIRST_BOUND = 1
-_LAST_BOUND = 60
-_HELD = 30  # seconds after which a connection was a good one
 _STARVED = 10  # times
 _SILENT = 300  # seconds without an answer from anybody, then the interface goes down and up
 
@@ -46,7 +42,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
 
         verifier = Verifier(settings)
     known: list = []
-    bound = _FIRST_BOUND
+    pauses = Pauses()
     answered = uptime()
     starved = 0
     while True:
@@ -66,11 +62,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
                 log("no answer from anybody for %d s" % _SILENT)
                 net.restart(settings)
                 answered = uptime()
-            if session.held >= _HELD:
-                bound = _FIRST_BOUND
-            # Many boards that lost one server must not come back in one instant.
-            pause = max(_SHORTEST_WAIT, random.uniform(0, bound))
-            bound = min(2 * bound, _LAST_BOUND)
+            pause = pauses.next(session.held)
             log("trying again in %.1f s" % pause)
             await net.sleep_with_address(address, pause)
         except MemoryError:

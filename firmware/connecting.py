@@ -1,11 +1,11 @@
 """For a role that is a client: connect, stay connected, and never give up."""
 
 import asyncio
-import random
 import socket
 from errno import ECONNREFUSED, ECONNRESET
 
 from microws import WebSocketError, aio
+from microws.reconnecting import Pauses
 
 from firmware import config, net
 from firmware.describe import describe_error
@@ -22,10 +22,6 @@ _CLOSE_TIMEOUT = 2  # seconds
 _CHECK_EVERY = 0.5  # seconds
 _MAX_SIZE = 8192  # bytes of a message, unless the configuration says more
 _MAX_HEADER = 4096  # bytes of the answer to the handshake
-_SHORTEST_WAIT = 0.1
-_FIRST_BOUND = 1
-_LAST_BOUND = 60
-HELD = 30  # seconds after which a connection was a good one
 _STARVED = 10  # times
 _SILENT = 300  # seconds without an answer from anybody, then the interface goes down and up
 
@@ -43,7 +39,7 @@ async def stay_connected(
 
         verifier = Verifier(settings)
     names = Names()
-    bound = _FIRST_BOUND
+    pauses = Pauses()
     answered = uptime()
     starved = 0
     turn = 0
@@ -66,11 +62,7 @@ async def stay_connected(
                 log("no answer from anybody for %d s" % _SILENT)
                 net.restart(settings)
                 answered = uptime()
-            if session.held >= HELD:
-                bound = _FIRST_BOUND
-            # Many boards that lost one server must not come back in one instant.
-            pause = max(_SHORTEST_WAIT, random.uniform(0, bound))
-            bound = min(2 * bound, _LAST_BOUND)
+            pause = pauses.next(session.held)
             log("trying again in %.1f s" % pause)
             await net.sleep_with_address(address, pause)
         except MemoryError:

@@ -9,8 +9,9 @@ import os
 from binascii import hexlify
 
 import machine
+from microws.reconnecting import HELD
 
-from firmware.connecting import HELD, stay_connected
+from firmware.connecting import stay_connected
 from firmware.log import Bound, log
 from firmware.mqtt_packets import Reader
 from firmware.mqtt_queue import Queue

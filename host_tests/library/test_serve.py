@@ -346,17 +346,3 @@ asyncio.run(main())
 """
     result = interpreter.run("-c", code, free_port())
     assert (result.stdout.split(), result.stderr) == (["begin", "1001", "over"], "")
-
-
-def test_the_options_are_checked(interpreter):
-    code = """
-import asyncio
-from microws import aio
-for options in {"slow": "wait"}, {"max_pending": 0}:
-    try:
-        asyncio.run(aio.serve(None, "127.0.0.1", 0, **options))
-    except ValueError as error:
-        print(error)
-"""
-    told = interpreter.run("-c", code).stdout
-    assert told == 'slow must be "drop" or "close"\nmax_pending must be 1 or more\n'

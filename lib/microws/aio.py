@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
     from .aio_server import Server, serve
     from .handshake import TLS, Headers
+    from .reconnecting import Reconnecting
 
 __all__ = ("Server", "WebSocket", "connect", "serve")
 
 
 class connect:
     """Open a connection: ``ws = await connect(url)`` or ``async with connect(url) as ws``.
+
+    ``async for ws in connect(url)`` connects again whenever the loop asks for the next one.
 
     While a task receives, a silent peer is sent a Ping now and then, and one from which not a
     byte came for ``keepalive_timeout`` seconds (None: no limit) counts as lost: code 1006.
@@ -44,19 +47,34 @@ class connect:
         sock: "Any" = None,
     ) -> None:
         check(timeout=timeout, keepalive_timeout=keepalive_timeout)
-        self._ws = ws = WebSocket(
-            True, close_timeout, max_size, max_fragments, read_size, write_size, message_timeout
+        self._limits = (
+            close_timeout,
+            max_size,
+            max_fragments,
+            read_size,
+            write_size,
+            message_timeout,
         )
-        ws._keep_for(keepalive_timeout)
-        self._steps = connecting(
-            ws, url, headers, subprotocols, ssl, compression, max_header, max_fields, pool, sock
+        self._arguments = (
+            url,
+            headers,
+            subprotocols,
+            ssl,
+            compression,
+            max_header,
+            max_fields,
+            pool,
+            sock,
         )
         self._timeout = timeout
+        self._keepalive_timeout = keepalive_timeout
+        self._ws: Any = None
 
     async def __aenter__(self) -> WebSocket:
-        ws = self._ws
+        self._ws = ws = WebSocket(True, *self._limits)
+        ws._keep_for(self._keepalive_timeout)
         try:
-            await ws._run(self._steps, self._timeout)
+            await ws._run(connecting(ws, *self._arguments), self._timeout)
         except BaseException:
             ws._shut()
             raise
@@ -64,6 +82,12 @@ class connect:
 
     async def __aexit__(self, *exc: "Any") -> None:
         await self._ws.close()
+
+    def __aiter__(self) -> "Reconnecting":
+        """Connections, one after the other: the next when this one has ended, after a pause."""
+        from .reconnecting import Reconnecting
+
+        return Reconnecting(self)
 
     def __await__(self) -> "Generator[Any, None, WebSocket]":
         return self.__aenter__().__await__()
