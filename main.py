@@ -12,7 +12,6 @@ from firmware.log import log, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 _PATIENCE = 2  # seconds for a person to press Ctrl-C before the watchdog starts
@@ -36,14 +35,6 @@ def choose_role(settings: dict) -> str:
         return role
     log("pin %d is at ground: server" % number)
     return "server"
-
-
-def sampler(pin: int) -> "Callable[[], int]":
-    """A function that reads the analog pin: 0 (0 V) to 65535 (full scale)."""
-    adc = machine.ADC(machine.Pin(pin))
-    if hasattr(machine.ADC, "ATTN_11DB"):  # an ESP32, which reads only up to 1 V without it
-        adc.atten(machine.ADC.ATTN_11DB)
-    return adc.read_u16
 
 
 def main() -> None:
@@ -99,11 +90,16 @@ def start(settings: dict) -> None:
 
         net.watchdog = watchdog.start(settings["watchdog"])
     modules.unload()
-    run = modules.load_role(role)
+    run = modules.load_role(role, modules.wanted_by(settings))
     import microws
 
     log("microws %s loaded" % microws.__version__)
-    asyncio.run(live(run(settings, sampler(settings["sample_pin"]))))
+    read = None
+    if not settings["inputs"]:
+        from firmware.values import sampler
+
+        read = sampler(settings["sample_pin"])
+    asyncio.run(live(run(settings, read)))
 
 
 async def live(role: "Any") -> None:

@@ -30,12 +30,14 @@ class Guard:
         self._origins = settings["origins"] or ()
         self._own_scheme = "https://" if settings["cert_file"] else "http://"
         self._offenders: list = []  # (who, since when in ticks, pause in seconds)
+        #: Addresses, with their ports, of connections that came with the watch_token.
+        self.watchers: set = set()
         self._credentials: Any = None
         wanted = config.authorization(settings)
         if wanted:
             from firmware.credentials import Credentials
 
-            self._credentials = Credentials(wanted)
+            self._credentials = Credentials(wanted, settings["watch_token"])
         if "*" in self._origins:
             log('"origins" has "*": a page from anywhere may connect, in any browser that can')
 
@@ -59,7 +61,10 @@ class Guard:
                     return None
                 return self._refuse(request, 401, "no credentials", credentials.challenge)
             pause = self._pause_of(address) or credentials.pause_of(address)
-            if not pause and credentials.are(given):
+            watches = credentials.watch(given)
+            if not pause and (watches or credentials.are(given)):
+                if watches:
+                    self.watchers.add(request.remote_address)
                 self._pardon(address)
                 credentials.remember(address)
                 return None

@@ -6,6 +6,7 @@ from microws.url import unquote
 from firmware.log import printable
 
 _NAME_LIMIT = 24  # characters
+_VALUE_SIZE = 48  # characters of a value with its name
 
 
 def name_of(query: str, taken: list) -> str:
@@ -31,6 +32,17 @@ def said(name: str, message: "str | bytes") -> bytes:
     """What the others hear."""
     start = (name + ": ").encode()
     return start + (message.encode() if isinstance(message, str) else message)
+
+
+def value_said(name: str, message: "str | bytes") -> "tuple | None":
+    """What another board says of a value, `NAME:VALUE`: its name there and the number."""
+    if not isinstance(message, str) or len(message) > _VALUE_SIZE:
+        return None
+    what, colon, value = message.partition(":")
+    try:
+        return (name + ": " + what, float(value)) if colon and what and " " not in what else None
+    except ValueError:
+        return None
 
 
 def _unquote(value):

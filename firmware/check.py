@@ -34,7 +34,7 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
             continue
         value = given[name]
         kind, limits = rows[name][3], rows[name][4:]
-        security = security or kind not in KINDS
+        security = security or not (kind in KINDS or kind in ("inputs", "outputs"))
         fits, allowed = kind_of(kind)
         if fits(value, *limits) or (value is None and settings[name] is None):
             settings[name] = value
@@ -53,6 +53,10 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
         if settings["sample_pin"] is None:
             settings["sample_pin"] = boards.profile(settings)["analog"]
         problems = _conflicts(settings, chip, version)
+    if not problems and (settings["inputs"] or settings["outputs"]):
+        from firmware.check_pins import wrong_pins
+
+        problems = wrong_pins(settings, chip)
     if not problems and (settings["role"] == "mqtt" or isinstance(settings["url"], list)):
         from firmware.check_mqtt import conflicts as mqtt_conflicts
 
@@ -74,6 +78,10 @@ def kind_of(kind: str) -> tuple:
         from firmware import check_mqtt
 
         return check_mqtt.KINDS[kind]
+    if kind in ("inputs", "outputs"):
+        from firmware import check_pins
+
+        return check_pins.KINDS[kind]
     from firmware import check_security
 
     return check_security.KINDS[kind]

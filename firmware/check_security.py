@@ -23,6 +23,11 @@ def conflicts(settings: dict) -> list:
         for given, missing in ((one, other), (other, one)):
             if settings[given] and not settings[missing]:
                 problems.append('"%s" is missing; "%s" goes with it' % (missing, given))
+    if settings["watch_token"]:
+        if not (settings["token"] or settings["user"]):
+            problems.append('"token" or "user" is missing; "watch_token" goes with it')
+        if settings["watch_token"] == settings["token"]:
+            problems.append('"token" and "watch_token" are the same')
     ways = [name for name in ("token", "user") if settings[name]]
     if in_url:
         ways.append("url")

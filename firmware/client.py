@@ -10,6 +10,8 @@ from microws.reconnecting import Pauses
 from firmware import config, net
 from firmware.describe import describe_error, describe_message
 from firmware.log import Bound, log, public_url, uptime
+from firmware.outbox import Outbox
+from firmware.values import Values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +31,26 @@ _SILENT = 300  # seconds without an answer from anybody, then the interface goes
 
 
 async def run(settings: dict, read: "Callable[[], int]") -> None:
-    """Run the role for ever; `read()` gives a sample."""
-    interval = settings["sample_interval"] or _INTERVAL
-    outbox = None
-    if settings["queue"]:
-        from firmware.outbox import Outbox
+    """Run the role for ever; `read()` gives a sample of pin0."""
+    outbox = Outbox(settings["queue"])
 
-        outbox = Outbox(settings["queue"], read, interval)
+    def publish(items: list, now: int, source: object) -> None:
+        if source is None:  # else the server knows, for it commanded it
+            for message in values.texts(items, now):
+                outbox.put(message)
+
+    values = Values(settings, read, settings["sample_interval"] or _INTERVAL, publish)
+    watch = asyncio.create_task(values.watch()) if outbox.keeps else None
+    try:
+        await _live(settings, values, outbox, watch)
+    finally:
+        if watch:
+            watch.cancel()
+        if values.outputs:
+            values.outputs.rest()
+
+
+async def _live(settings, values, outbox, watch):
     verifier = None
     if settings["url"].lower().startswith("wss:"):
         from firmware.certificates import Verifier
@@ -49,12 +64,14 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
         if starved == _STARVED:
             # The heap is in pieces: nothing but a reset makes it whole.
             raise RuntimeError("no memory for a connection %d times in a row" % starved)
+        if watch and watch.done():
+            await watch  # what ended it goes on from here
         try:
             before = uptime()
             address = await net.wait_for_address(settings)
             answered += uptime() - before
-            session = _Session(settings, known, verifier)
-            await session.live(address, outbox.send_all if outbox else _samples(read, interval))
+            session = _Session(settings, values, outbox, known, verifier)
+            await session.live(address, watch)
             starved = starved + 1 if session.starved else 0
             if session.answered:
                 answered = uptime()
@@ -71,13 +88,8 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
             await asyncio.sleep(1)
 
 
-def _samples(read, interval):
-    async def send_all(send):
-        while True:
-            await send("pin0:%d" % read())
-            await asyncio.sleep(interval)
-
-    return send_all
+def _any_done(tasks):
+    return [task for task in tasks if task.done()]
 
 
 def _headers(settings):
@@ -95,8 +107,10 @@ class _Session:
     refuse. `starved`: there was no memory for it. `held` is how long it was open, in seconds.
     """
 
-    def __init__(self, settings, known, verifier):
+    def __init__(self, settings, values, outbox, known, verifier):
         self._settings = settings
+        self._values = values
+        self._outbox = outbox
         self._known = known
         self._verifier = verifier
         self._addresses = None
@@ -107,7 +121,8 @@ class _Session:
         self.starved = False
         self.held = 0
 
-    async def live(self, address, send_all):
+    async def live(self, address, watch):
+        """Live it; `watch` is the task that looks at the inputs, None where this is to do so."""
         url = self._settings["url"]
         verifier = self._verifier
         log("connecting to " + public_url(url))
@@ -132,11 +147,13 @@ class _Session:
             log("connected to %s, handshake done" % ws.remote_address)
             self.answered = True
             self._known[:] = self._addresses
+            self._outbox.open()
             tasks = [
                 asyncio.create_task(self._receive()),
-                asyncio.create_task(self._send_all(send_all)),
+                asyncio.create_task(self._send_all()),
+                watch or asyncio.create_task(self._values.watch()),
             ]
-            while not (tasks[0].done() or tasks[1].done() or self._is_stuck()):
+            while not (_any_done(tasks) or self._is_stuck()):
                 if not await net.sleep_with_address(address, _CHECK_EVERY):
                     log("the address %s is gone" % address)
                     break
@@ -155,7 +172,12 @@ class _Session:
                 log('is "url" set in %s? it is where the client connects to' % config.FILE)
         finally:
             if tasks:
+                self._outbox.close()
                 tasks[1].cancel()
+                if not watch:
+                    tasks[2].cancel()
+                if self._values.outputs:
+                    self._values.outputs.idle()
             if self._ws:
                 await self._ws.close(1001)
 
@@ -180,12 +202,13 @@ class _Session:
                 message = await self._ws.recv()
                 if self._messages.allows():
                     log("received " + describe_message(message))
+                self._values.command(message, self)  # the answer, if any, is not for a server
         except (MemoryError, OSError, WebSocketError) as error:
             log(describe_error(error))
 
-    async def _send_all(self, send_all):
+    async def _send_all(self):
         try:
-            await send_all(self._send)
+            await self._outbox.send_all(self._send)
         except (OSError, WebSocketError):
             pass  # whoever receives hears of it too, and says so
         except MemoryError as error:

@@ -28,12 +28,13 @@ _CHALLENGES = {
 class Credentials:
     """What a request must bring, given as the value of a header Authorization.
 
-    `challenge` is the header field that asks for it.
+    Or the `watch_token`, with which one may only watch. `challenge` is the header field that asks.
     """
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, watch_token: "str | None" = None) -> None:
         self._scheme, _, secret = wanted.partition(" ")
         self._secret = secret.encode()
+        self._watch = (watch_token or "").encode()
         self.challenge = ("WWW-Authenticate", _CHALLENGES[self._scheme])
         self._known: list = []
         self._guesses = _MOST_GUESSES  # that may still be looked at
@@ -43,9 +44,12 @@ class Credentials:
     def given(self, request: "Any") -> "bytes | None":
         """The request's token, or user and password in Base64; None where there is neither."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        takes_tokens = self._scheme == "Bearer" or self._watch
         if scheme:
-            return value.strip().encode() if scheme.lower() == self._scheme.lower() else b""
-        if self._scheme == "Bearer":  # a browser's WebSocket cannot send that (RFC 6750 §2.3)
+            known = scheme.lower() == self._scheme.lower()
+            known = known or (takes_tokens and scheme.lower() == "bearer")
+            return value.strip().encode() if known else b""
+        if takes_tokens:  # a browser's WebSocket cannot send that (RFC 6750 §2.3)
             for part in request.path.partition("?")[2].split("&"):
                 if part.startswith("token="):
                     try:
@@ -57,6 +61,10 @@ class Credentials:
     def are(self, given: bytes) -> bool:
         """Whether these are the right ones."""
         return same(given, self._secret)
+
+    def watch(self, given: bytes) -> bool:
+        """Whether this is the token of those that may only watch."""
+        return bool(self._watch) and same(given, self._watch)
 
     def pause_of(self, address: str) -> int:
         """The seconds that an address has to wait since so many others were wrong."""

@@ -38,6 +38,11 @@ def uptime() -> int:
     return _seconds
 
 
+def tenths() -> int:
+    """Tenths of a second since the start."""
+    return uptime() * 10 + _millis // 100
+
+
 def log(text: str) -> None:
     """Print one line on the serial log."""
     seconds = uptime()

@@ -5,13 +5,14 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # Needed at the start only. They fill a tenth of a small heap.
 _AT_START = (
     "boards",
     "check",
     "check_mqtt",
+    "check_pins",
     "check_security",
     "config_file",
     "crash",
@@ -28,24 +29,36 @@ def unload() -> None:
             delattr(package, name)
 
 
-def load_role(role: str) -> "Callable":
-    """The role's `run()`. The other roles are not loaded, for they would take memory."""
+def wanted_by(settings: dict) -> list:
+    """The modules that only these settings need."""
+    wanted = [name for name in ("outputs", "inputs") if settings[name]]
+    if settings["format"] == "json":
+        wanted.append("samples")
+    if wanted:
+        wanted.append("reports")
+    return wanted
+
+
+def load_role(role: str, more: "Iterable[str]" = ()) -> "Callable":
+    """The role's `run()`. The other roles are not loaded, for they would take memory.
+
+    `more` are names of modules that it is going to need as well.
+    """
     # One module after the other: what loading leaves behind would cut a small heap into pieces.
     # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
     front, side = ("aio_server", "server") if role == "server" else ("aio", "client")
-    for name in ("core", "aio_connection", "handshake", side + "_handshake", front):
-        __import__("microws." + name)
-        gc.collect()
-    if role == "server":
-        from firmware.server import run
-    elif role == "mqtt":
-        for name in ("connecting", "mqtt_packets", "mqtt_session", "mqtt_queue"):
-            __import__("firmware." + name)
-            gc.collect()
-        from firmware.mqtt import run
+    names = ["core", "aio_connection", "handshake", side + "_handshake", front]
+    names = ["microws." + name for name in names]
+    if role == "mqtt":
+        more = ["connecting", "mqtt_packets", "mqtt_session", "mqtt_queue"] + list(more)
     else:
-        from firmware.client import run
+        more = [role] + list(more)
+    for name in names + ["firmware." + name for name in more]:
+        __import__(name)
+        gc.collect()
+    __import__("firmware." + role)
+    run = sys.modules["firmware." + role].run
     gc.collect()
     if hasattr(gc, "threshold"):
         # Early, lest what lives long comes to lie amid garbage up to the heap's end.

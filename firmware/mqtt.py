@@ -16,6 +16,7 @@ from firmware.log import Bound, log
 from firmware.mqtt_packets import Reader
 from firmware.mqtt_queue import Queue
 from firmware.mqtt_session import LEAST_PATIENCE, MqttSession
+from firmware.values import Values, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ _SHORT_SESSIONS = 3  # in a row, then another client is taken to have our id
 
 async def run(settings: dict, read: "Callable[[], int]") -> None:
     """Run the role for ever; `read()` gives a sample."""
-    board = _Board(settings)
+    board = _Board(settings, read)
     urls = settings["url"]
     if isinstance(urls, str):
         urls = [urls]
-    sampling = asyncio.create_task(board.sample(read))
+    sampling = asyncio.create_task(board.values.watch())
 
     def look():
         if sampling.done():
@@ -46,6 +47,8 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
         await stay_connected(settings, urls, board.begin, look)
     finally:
         sampling.cancel()
+        if board.values.outputs:
+            board.values.outputs.rest()
 
 
 def name_of(settings: dict) -> str:
@@ -58,7 +61,7 @@ def name_of(settings: dict) -> str:
 class _Board:
     """What outlives a connection."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, read):
         self.settings = settings
         self._discovery: Any = None
         if settings["discovery"]:
@@ -78,6 +81,10 @@ class _Board:
         self.read_buffer = bytearray(_READ_SIZE)
         self.reader = Reader(settings["max_size"] or _MAX_SIZE)
         self._dropped = 0  # of the queue, as far as the log has told
+        interval = settings["sample_interval"] or _INTERVAL
+        self.values = Values(settings, read, interval, self._tell)
+        if self.values.outputs:
+            self.values.tell([(name, one.value()) for name, one in self.values.outputs.items()])
 
     def _make_queue(self):
         settings = self.settings
@@ -98,12 +105,12 @@ class _Board:
         """A session that is about to connect."""
         return MqttSession(self)
 
-    async def sample(self, read):
-        interval = self.settings["sample_interval"] or _INTERVAL
-        while True:
-            self.publish("pin0", "%d" % read(), False)
-            self.look()
-            await asyncio.sleep(interval)
+    def _tell(self, items, now, source):
+        for name, value in items:
+            # The broker is to know the state of an output for those who come later.
+            is_state = name in (self.values.outputs or ())
+            self.publish(name, text_of(value), is_state)
+        self.look()
 
     def publish(self, name, text, retain):
         """Queue a message to one of the board's topics."""

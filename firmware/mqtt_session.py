@@ -180,6 +180,9 @@ class MqttSession(Session):
         value = _text(payload)
         if told:
             log("received %s: %s" % (describe_message(name), describe_message(value)))
+        wrong = board.values.command(name + ":" + value, self)
+        if wrong and told:
+            log(wrong)
 
     # Sending
 

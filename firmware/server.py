@@ -1,25 +1,26 @@
 """The server role: the pin's values to all clients, what these say, the page and the counters."""
 
 import asyncio
+import json
 
-from microws import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
+from microws import ConnectionClosed, ProtocolError, Timeout, WebSocketError
 from microws.aio import within
 from microws.aio_server import serve  # now, while the heap is whole
 
-from firmware import net, page
-from firmware.access import Guard, is_websocket
+from firmware import net
+from firmware.answers import STARVED, Answers
 from firmware.counters import Counters
 from firmware.describe import describe_error, describe_message
-from firmware.log import Bound, log, uptime
+from firmware.log import Bound, log, tenths, uptime
+from firmware.values import Values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-METRICS = "/metrics"
-
 _INTERVAL = 0.5  # seconds between two samples
+_LOOK_EVERY = 0.5  # seconds, whether all is as it should be
 _RETRY = 5  # seconds
 _PENDING = 3  # handshakes and pages at a time: what clients need is not for these to take
 _CLOSE_TIMEOUT = 2  # seconds
@@ -29,33 +30,34 @@ _NAME_SIZE = 512  # bytes, most of them a name's, that come to a message in the 
 _PROBE = 5  # messages of a client after which it is looked whether it keeps up
 _LATE = 2  # seconds of more messages than are taken, after which the log tells
 _SEND_TIMEOUT = 10  # seconds
-_REFUSALS = 5  # lines a second; the serial log takes its time from everybody
-_MESSAGES = 50  # lines a second
+_MESSAGES = 50  # lines a second; the serial log takes its time from everybody
 _PING_LIMIT = 32  # characters
-_STARVED = 600  # seconds without memory for a single client
 
 
 async def run(settings: dict, read: "Callable[[], int]") -> None:
-    """Run the role for ever; `read()` gives a sample."""
-    service = _Service(settings)
+    """Run the role for ever; `read()` gives a sample of pin0."""
+    service = _Service(settings, read)
     ssl = None
     if settings["cert_file"]:
         from firmware.certificates import server_context
 
         ssl = server_context(settings)
-    watch = asyncio.create_task(service.watch())
+    tasks = [asyncio.create_task(service.watch()), asyncio.create_task(service.values.watch())]
     try:
         while True:
             try:
-                await _listen(settings, service, read, ssl)
+                await _listen(settings, service, tasks[1], ssl)
             except MemoryError:
                 log("out of memory")
                 await asyncio.sleep(_RETRY)
     finally:
-        watch.cancel()
+        for task in tasks:
+            task.cancel()
+        if service.values.outputs:
+            service.values.outputs.rest()
 
 
-async def _listen(settings, service, read, ssl):
+async def _listen(settings, service, watch, ssl):
     """Serve at one address, until it is gone."""
     address = await net.wait_for_address(settings)
     max_size = settings["max_size"] or _MAX_SIZE
@@ -66,9 +68,9 @@ async def _listen(settings, service, read, ssl):
             settings["port"],
             max_clients=service.max_clients,
             max_pending=_PENDING,
-            process_request=service.answer,
+            process_request=service.answers.answer,
             subprotocols=settings["subprotocols"] or (),
-            on_refused=service.refused,
+            on_refused=service.answers.refused,
             max_backlog=max_size + _NAME_SIZE,  # one message of another, with its name
             slow=settings["slow"],
             max_size=max_size,
@@ -89,16 +91,15 @@ async def _listen(settings, service, read, ssl):
     try:
         while True:
             try:
-                if not await net.sleep_with_address(address, service.interval):
+                if not await net.sleep_with_address(address, _LOOK_EVERY):
                     break
+                if watch.done():
+                    await watch  # what ended it goes on from here
                 if not server.is_serving():
                     raise RuntimeError("the server takes no clients any more")
-                if service.is_starved:
-                    raise RuntimeError("no memory for a single client in %d s" % _STARVED)
-                if server.clients:
-                    service.send_sample(read())
+                if service.answers.is_starved:
+                    raise RuntimeError("no memory for a single client in %d s" % STARVED)
             except MemoryError:
-                log("no memory to send a value")
                 await asyncio.sleep(1)
         log("the address %s is gone" % address)
     finally:
@@ -110,6 +111,7 @@ class _Client:
     def __init__(self, label, name):
         self.label = label
         self.name = name  # in the chat, "" for none
+        self.watches = False  # it may do nothing else
         self.dropped = 0  # of the messages to it, as far as they are counted
         self.tell = 1  # dropped messages that are worth the next line
         self.late: Any = None  # since when it has sent more than was taken
@@ -119,18 +121,20 @@ class _Client:
 class _Service:
     """What the clients get, and what is counted of it."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, read):
         self.server: Any = None
         self.interval = settings["sample_interval"] or _INTERVAL
+        self.values = Values(settings, read, self.interval, self._publish)
+        if settings["history"]:
+            from firmware.history import History
+
+            self.values.history = History(settings["history"])
         self.max_clients = net.most_clients(settings["max_clients"])
         self._settings = settings
-        self._clients: dict = {}
-        self._counters = Counters()
-        self._refusals = Bound(_REFUSALS, "refused %d more")
+        self.clients: dict = {}
+        self.counters = Counters()
         self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
         self._not_taken = 0  # that the log has told of
-        self._starved_since: Any = None
-        self.is_starved = False
         self._chat: Any = None
         if settings["chat"]:
             from firmware import chat
@@ -141,7 +145,14 @@ class _Service:
             from firmware import newest
 
             self._newest = newest
-        self._guard = Guard(settings, self._tell_refused)
+        self.answers = Answers(settings, self)
+        self._has_pins = bool(settings["inputs"] or settings["outputs"])
+        closed = settings["read_only"] or settings["token"] or settings["user"]
+        if settings["outputs"] and not closed:
+            log(
+                'anybody in this network can switch the outputs: "token", or "user" and '
+                '"password", or "read_only" in config.json closes that'
+            )
 
     async def watch(self):
         """What is to be done every second."""
@@ -149,7 +160,7 @@ class _Service:
             await asyncio.sleep(1)
             try:
                 uptime()  # the clock of a board wraps within days
-                self._refusals.tell()
+                self.answers.watch()
                 self._messages.tell()
                 self._count_all_dropped()
                 self._tell_not_taken()
@@ -161,78 +172,7 @@ class _Service:
             self._not_taken = self.server.not_taken
             log("somebody waits outside: no socket, or no memory, is left for a connection")
 
-    # Requests
-
-    def answer(self, request):
-        """The HTTP response to a request; None where the library goes on with it."""
-        refusal = self._guard.check(request)
-        if refusal:
-            return refusal
-        path, _, query = request.path.partition("?")
-        places = (self._settings["path"], METRICS)
-        if request.method != "GET":
-            return None  # it refuses all others
-        if is_websocket(request):
-            if path not in places:
-                return _text(404, "no WebSocket here")
-            self._hint_at_subprotocols(request)
-            return None
-        if path == METRICS:
-            headers = (
-                ("Content-Type", "application/json"),
-                ("Cache-Control", "no-store"),
-                ("X-Content-Type-Options", "nosniff"),
-            )
-            asks = "ticket" in query.split("&")
-            return 200, headers, self._metrics(self._guard.new_ticket() if asks else "").encode()
-        if path != "/" and path != self._settings["path"]:
-            return _text(404, "nothing here; the page is at /")
-        found = page.response(request.headers.get("accept-encoding", ""))
-        return found or _text(404, "this board has no page; put page.html on it")
-
-    def refused(self, ws, error):
-        """A client that got no WebSocket; most of them wanted none."""
-        if not isinstance(error, MemoryError) or self._clients:
-            self._starved_since = None
-        elif self._starved_since is None:
-            self._starved_since = uptime()
-        else:
-            # The heap is in pieces: nothing but a reset makes it whole.
-            self.is_starved = uptime() - self._starved_since >= _STARVED
-        if isinstance(error, (MemoryError, Timeout)):
-            reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
-        elif isinstance(error, OSError) and self._settings["cert_file"]:
-            # It may be who does not trust this board, and left in the middle.
-            left = "SSL" not in str(error)
-            reason = "no TLS: " + ("it went away" if left else describe_error(error))
-        elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
-            return  # it left by itself, has what it wanted, or was told of already
-        elif error.status == 404:
-            path = ws.path.partition("?")[0]  # the rest may be secret
-            reason = "%s is not here (HTTP 404)" % describe_message(path)
-        else:
-            reason = "%s (HTTP %d)" % (error.reason, error.status)
-        self._tell_refused(ws.remote_address, reason)
-
-    def _tell_refused(self, address, reason):
-        self._counters.add("refused")
-        if self._refusals.allows():
-            log("%s: refused, %s" % (address, reason))
-
-    def _hint_at_subprotocols(self, request):
-        offered = request.headers.get("sec-websocket-protocol")
-        if not offered:
-            return
-        for name in offered.split(","):
-            if name.strip() in (self._settings["subprotocols"] or ()):
-                return
-        if self._refusals.allows():
-            log(
-                "%s: asks for the subprotocol %s; a browser leaves at once where it is not given: "
-                'see "subprotocols"' % (request.remote_address, describe_message(offered))
-            )
-
-    def _metrics(self, ticket=""):
+    def metrics(self, ticket=""):
         """The counters as JSON; what the page needs to know of the settings goes with them."""
         self._count_all_dropped()
         settings = self._settings
@@ -241,14 +181,13 @@ class _Service:
             "path": settings["path"],
             "chat": settings["chat"],
             "interval": self.interval,
-            "clients": len(self._clients),
+            "clients": len(self.clients),
             "max_clients": self.max_clients,
+            "values": {name: found[0] for name, found in self.values.newest.items()},
         }
         if ticket:
             more["ticket"] = ticket
-        return self._counters.report(more)
-
-    # WebSockets
+        return self.counters.report(more)
 
     async def handle(self, ws):
         """One client from its handshake to its end."""
@@ -256,16 +195,20 @@ class _Service:
         if path != self._settings["path"]:
             await self._tell_metrics(ws)
             return
-        self._starved_since = None
-        taken = [other.name for other in self._clients.values()]
+        self.answers.is_fed()
+        taken = [other.name for other in self.clients.values()]
         name = self._chat.name_of(query, taken) if self._chat else ""
-        client = _Client("client %d" % self._counters.add("clients_ever"), name)
-        self._clients[ws] = client
+        client = _Client("client %d" % self.counters.add("clients_ever"), name)
+        client.watches = ws.remote_address in self.answers.guard.watchers
+        self.answers.guard.watchers.discard(ws.remote_address)
+        self.clients[ws] = client
         known = " as " + name if name else ""
         log("%s: connected from %s%s, handshake done" % (client.label, ws.remote_address, known))
-        self._counters.measure()
+        self.counters.measure()
         code = 1011
         try:
+            if self._has_pins:
+                await self._send_to_who_is_there(ws, self._first_message(client))
             await self._converse(ws, client, name or ws.remote_address)
         except (MemoryError, OSError, WebSocketError) as error:
             self._count_dropped(ws)
@@ -274,16 +217,16 @@ class _Service:
             code = getattr(end, "code", 1011)
             log("%s: %s" % (client.label, describe_error(end)))
         finally:
-            self._counters.closed(code)
-            del self._clients[ws]
+            self.counters.closed(code)
+            del self.clients[ws]
+            if not self.clients and self.values.outputs:
+                self.values.outputs.idle()
         await ws.close(1011 if code == 1011 else 1008)  # where it is not closed yet
 
     async def _tell_metrics(self, ws):
         self.server.clients.discard(ws)  # it wants no values
         try:
-            message = self._metrics()
-            self._counters.sent(message)
-            await _within(ws.send(message))
+            await self._send(ws, self.metrics())
         except MemoryError:
             await ws.close(1011)
 
@@ -295,29 +238,64 @@ class _Service:
             messages = (message,)
             if client.late is not None and self._newest:
                 messages, left_out = await self._newest.take(ws, message)
-                self._counters.add("skipped", left_out)
+                self.counters.add("skipped", left_out)
             for message in messages:
-                self._counters.received(message)
-                reply = ""
-                ping = isinstance(message, str) and message.startswith("ping:")
-                if ping and len(message) < _PING_LIMIT:
-                    # A browser cannot send a Ping of the protocol.
-                    reply = "pong:%s clients:%d" % (message[5:], len(self._clients))
-                else:
-                    if self._messages.allows():
-                        log("%s: received %s" % (client.label, describe_message(message)))
-                    if self._chat:
-                        self._pass_on(ws, name, message)
-                try:
-                    if reply:
-                        self._counters.sent(reply)
-                        await _within(ws.send(reply))
-                    elif count % _PROBE == 0:
-                        await _within(ws.ping())
-                except (OSError, ConnectionClosed):
-                    pass  # it has gone: recv() says so after all that came before
+                self.counters.received(message)
+                reply = self._reply(ws, client, name, message)
+                if reply or count % _PROBE == 0:
+                    await self._send_to_who_is_there(ws, reply)
             del message, messages  # not in memory while it waits for the next
             await asyncio.sleep(0)  # the others have their turn
+
+    def _reply(self, ws, client, name, message):
+        """Deal with a message; the answer to its sender, "" for none."""
+        is_text = isinstance(message, str)
+        if is_text and message.startswith("ping:") and len(message) < _PING_LIMIT:
+            # A browser cannot send a Ping of the protocol.
+            return "pong:%s clients:%d" % (message[5:], len(self.clients))
+        if message == "clients:":
+            return json.dumps({"clients": self._names()})
+        if self._messages.allows():
+            log("%s: received %s" % (client.label, describe_message(message)))
+        wrong = self.values.command(message, client, not client.watches)
+        if wrong is not None:
+            return wrong
+        if client.watches:
+            # What begins so is never answered: it may be an answer itself.
+            return "" if is_text and message.startswith("error:") else "error: you may only watch"
+        if self._chat:
+            self._pass_on(ws, name, message)
+        return ""
+
+    async def _send_to_who_is_there(self, ws, message):
+        """Send it; or a Ping, for ""."""
+        try:
+            if message:
+                await self._send(ws, message)
+            else:
+                await _within(ws.ping())
+        except (OSError, ConnectionClosed):
+            pass  # it has gone: recv() says so after all that came before
+
+    async def _send(self, ws, message):
+        self.counters.sent(message)
+        await _within(ws.send(message))
+
+    def _names(self):
+        return [client.name or client.label for client in self.clients.values()]
+
+    def _first_message(self, client):
+        from firmware import reports
+
+        settings = self._settings
+        about = {
+            "name": settings["hostname"],
+            "format": settings["format"],
+            "read_only": settings["read_only"] or client.watches,
+        }
+        if self._chat:
+            about["clients"] = self._names()
+        return reports.first_message(self.values, about)
 
     async def _next(self, ws, client, probe):
         """The client's next message. With `probe` it is seen whether one waited already."""
@@ -332,7 +310,7 @@ class _Service:
             client.late = uptime()
         elif not client.is_told and uptime() - client.late >= _LATE:
             client.is_told = True
-            self._counters.add("flooding")
+            self.counters.add("flooding")
             what = "only its newest values are taken" if self._newest else "it comes late"
             log("%s: sends more than this board takes; %s" % (client.label, what))
         return message
@@ -340,26 +318,32 @@ class _Service:
     def _pass_on(self, ws, name, message):
         """What a client says, to all the others."""
         try:
+            found = self.values.history and self._chat.value_said(name, message)
+            if found:
+                self.values.history.add(tenths(), found[0], found[1])
             said = self._chat.said(name, message)
             count = self.server.broadcast(said, isinstance(message, str), ws)
-            self._counters.sent(said, count)
+            self.counters.sent(said, count)
         except MemoryError:
             log("no memory to pass on what %s says" % name)
 
-    def send_sample(self, value):
-        message = "pin0:%d" % value
-        count = self.server.broadcast(message)
-        self._counters.sent(message, count)
-        log("sent %s to %d client%s" % (message, count, "" if count == 1 else "s"))
+    def _publish(self, items, now, source):
+        """Values of this board, to all clients; who commanded them is one of these."""
+        if not self.server or not self.server.clients:
+            return
+        for message in self.values.texts(items, now):
+            count = self.server.broadcast(message)
+            self.counters.sent(message, count)
+            log("sent %s to %d client%s" % (message, count, "" if count == 1 else "s"))
 
     def _count_all_dropped(self):
         # Not in watch(), whose variables live as long as it sleeps, and a connection with them.
-        for ws in self._clients:
+        for ws in self.clients:
             self._count_dropped(ws)
 
     def _count_dropped(self, ws):
-        client = self._clients[ws]
-        self._counters.add("dropped", ws.dropped - client.dropped)
+        client = self.clients[ws]
+        self.counters.add("dropped", ws.dropped - client.dropped)
         client.dropped = ws.dropped
         if self._settings["slow"] == "drop" and ws.dropped >= client.tell:
             client.tell = 2 * ws.dropped
@@ -372,8 +356,3 @@ async def _within(sending):
         await within(sending, _SEND_TIMEOUT)
     except Timeout:
         raise ProtocolError(1008, "too slow") from None
-
-
-def _text(status, text):
-    headers = (("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff"))
-    return status, headers, (text + "\n").encode()

@@ -7,7 +7,7 @@ sentences for people stand. A new setting is a row here and a sentence there.
 # Its name; whom it is for: "board", "server", "client", "mqtt", "clients", which are the last two,
 # or "roles", which are all three; its default,
 # where None means none, or what the board and the role choose; what it may be, a kind of check.py
-# check_security.py or check_mqtt.py, and what that kind wants to know.
+# check_security.py, check_mqtt.py or check_pins.py, and what that kind wants to know.
 TABLE = (
     ("role", "board", "server", "choice", "client", "mqtt", "server"),
     ("role_pin", "board", None, "whole", 0, 54),
@@ -43,6 +43,12 @@ TABLE = (
     ("origins", "server", None, "origins"),
     ("cert_file", "server", None, "file", "cert.pem"),
     ("key_file", "server", None, "file", "key.pem"),
+    ("watch_token", "server", None, "token"),
+    ("history", "server", 4096, "whole", 0, 65536),
+    ("inputs", "roles", None, "inputs"),
+    ("outputs", "roles", None, "outputs"),
+    ("format", "roles", "text", "choice", "json", "text"),
+    ("read_only", "roles", False, "flag"),
     ("sample_pin", "roles", None, "whole", 0, 54),
     ("sample_interval", "roles", None, "number", 0.05, 3600),
     ("keepalive", "roles", 40, "number", 1, 3600),

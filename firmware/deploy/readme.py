@@ -58,6 +58,13 @@ SENTENCES = {
     "origins": "pages from elsewhere that may connect",
     "cert_file": "its certificate, for `wss://`",
     "key_file": "the key of that certificate",
+    "watch_token": "who knows this instead may watch, and do nothing else; goes with `token` or "
+    "`user`",
+    "history": "bytes for the last minutes of all values, which the page asks for; 0: none",
+    "inputs": "what is measured, instead of `pin0`: see below",
+    "outputs": "what can be switched: see below",
+    "format": 'how values are sent: as `NAME:VALUE`, or (`"json"`) as objects with the time',
+    "read_only": "nobody can switch the outputs over the network",
     "sample_pin": "the analog GPIO",
     "sample_interval": "seconds between two values",
     "keepalive": "seconds of silence after which the other side counts as gone",

@@ -1,7 +1,7 @@
 """Stands in for a board's `machine` module: pins, a converter that shows a moving value, SPI.
 
 It refuses what the real one refuses. What a test or a virtual board sets: `chip`, `w5500`,
-`cause`, `identity`, `Pin.grounded`, `WDT.speed`.
+`cause`, `identity`, `Pin.grounded`, `Pin.drive()`, `ADC.driven`, `WDT.speed`.
 """
 
 import math
@@ -44,6 +44,15 @@ class _Os:
 sys.modules["os"] = _Os(os)
 
 
+def __getattr__(name):
+    # In a module of their own, for a small heap: on a board they take none.
+    if name not in ("PWM", "WDT", "Timer", "mem32"):
+        raise AttributeError("'module' object has no attribute '%s'" % name)
+    import machine_rest
+
+    return getattr(machine_rest, name)
+
+
 def reset_cause():
     return cause
 
@@ -57,92 +66,107 @@ def unique_id():
 
 
 class Pin:
+    """A GPIO. What it does as an output is printed; `Pin.drive()` is what is wired to an input."""
+
     IN = 1
     OUT = 3
+    OPEN_DRAIN = 7
+    PULL_DOWN = 1
     PULL_UP = 2
+    IRQ_RISING = 1
+    IRQ_FALLING = 2
 
     # GPIO numbers that a jumper connects to ground.
     grounded: set = set()
+    _driven: dict = {}  # levels that something outside gives, by number
+    _handlers: dict = {}  # of interrupts, with their trigger and Pin
+    _states: dict = {}  # of outputs
 
     def __init__(self, number, mode=-1, pull=-1, *, value=None):
         if not isinstance(number, int) or not 0 <= number <= 48:
             raise ValueError("invalid pin")
-        if mode == Pin.OUT and chip == "ESP32" and number >= 34:
-            raise ValueError("pin can only be input")
         self.number = number
+        self.init(mode, pull, value=value)
+
+    def init(self, mode=-1, pull=-1, *, value=None):
+        if chip == "ESP32" and self.number >= 34:
+            if mode in (Pin.OUT, Pin.OPEN_DRAIN):
+                raise ValueError("pin can only be input")
+            if pull in (Pin.PULL_UP, Pin.PULL_DOWN):
+                raise ValueError("pins 34~39 do not have pull-up or pull-down circuitry")
+        self._mode = mode
         self.pull = pull
+        if value is not None:
+            self._states[self.number] = 1 if value else 0
 
-    def __call__(self, level):
-        pass
+    @staticmethod
+    def drive(number, level):
+        """Something outside gives this level: 0 or 1."""
+        before = Pin._driven.get(number)
+        Pin._driven[number] = level
+        handler, trigger, pin = Pin._handlers.get(number, (None, 0, None))
+        edge = 0 if level == before else Pin.IRQ_RISING if level else Pin.IRQ_FALLING
+        if handler and edge & trigger:
+            handler(pin)
 
-    def value(self):
-        return 1 if self.pull == Pin.PULL_UP and self.number not in Pin.grounded else 0
+    def __call__(self, *level):
+        return self.value(*level)
 
+    def value(self, *level):
+        if level:
+            new = 1 if level[0] else 0
+            if self._mode in (Pin.OUT, Pin.OPEN_DRAIN) and self._states.get(self.number) != new:
+                print("pin %d: %d" % (self.number, new))
+            self._states[self.number] = new
+            return None
+        if self._mode in (Pin.OUT, Pin.OPEN_DRAIN):
+            return self._states.get(self.number, 0)
+        look_at_bench()
+        if self.number in Pin.grounded:
+            return 0
+        return Pin._driven.get(self.number, 1 if self.pull == Pin.PULL_UP else 0)
 
-def _alarm(seconds):
-    """Have this process killed after so long, unless it is called again before."""
-    if sys.implementation.name == "micropython":
-        import ffi
+    def on(self):
+        self.value(1)
 
-        ffi.open(None).func("I", "alarm", "I")(seconds)
-    else:
-        import signal
+    def off(self):
+        self.value(0)
 
-        signal.alarm(seconds)
+    def toggle(self):
+        self.value(not self._states.get(self.number, 0))
 
-
-class WDT:
-    """The one watchdog of a chip: nothing stops it, and a later one only changes its time."""
-
-    speed = 1  # makes its time shorter for a test
-    _seconds = 0
-
-    def __init__(self, id=0, timeout=5000):
-        if id != 0 or timeout <= 0:
-            raise ValueError("WDT timeout too short")
-        if chip in ("RP2040", "RP2350") and timeout > 8388:
-            raise ValueError("timeout exceeds 8388")
-        WDT._seconds = max(1, timeout // 1000 // self.speed)
-        self.feed()
-
-    def feed(self):
-        _alarm(WDT._seconds)
-
-
-class Timer:
-    """A timer as of MicroPython 1.26 on an RP2040; a test calls `tick()` of the one that runs."""
-
-    running = None
-
-    def __init__(self, id=-1, *, period, callback, hard=False):
-        if id != -1:
-            raise ValueError("Timer doesn't exist")
-        self.period = period
-        self.hard = hard
-        self._callback = callback
-        Timer.running = self
-
-    def tick(self):
-        self._callback(self)
-
-    def deinit(self):
-        Timer.running = None
+    def irq(self, handler=None, trigger=IRQ_FALLING | IRQ_RISING):
+        Pin._handlers[self.number] = (handler, trigger, self)
 
 
-mem32: dict = {}  # what was written to a chip's registers
+def look_at_bench():
+    """What a person does to a virtual board meanwhile: see bench.py."""
+    if _bench:
+        _bench.look()
+
+
+_bench: "object" = None
+if os.getenv("MICROWS_BENCH"):
+    import bench as _bench
 
 
 class ADC:
     ATTN_11DB = 3
 
+    driven: dict = {}  # what is wired to a pin, 0 to 65535; others have a moving value
+
     def __init__(self, pin):
         if not isinstance(pin, Pin):
             raise TypeError("expecting a Pin")
+        self._number = pin.number
 
     def atten(self, attenuation):
         pass
 
     def read_u16(self):
+        look_at_bench()
+        if self._number in self.driven:
+            return self.driven[self._number]
         slow = math.sin(2 * math.pi * time.time() / 20)
         return int(32768 + 20000 * slow + random.uniform(-500, 500))
 

@@ -69,6 +69,7 @@ class _Interface:
             raise ValueError("unknown config param")
 
     def isconnected(self):
+        machine.look_at_bench()
         return self.ifconfig()[0] != _NONE
 
     def ifconfig(self, to=None):

@@ -13,7 +13,7 @@ from websockets.sync.server import basic_auth
 from firmware import access, credentials, settings
 from host_tests.deploy import virtual
 from host_tests.firmware.test_roles import Server
-from host_tests.support.interpreters import INTERPRETERS
+from host_tests.support.interpreters import BOARDS
 
 SECRET = "c0rrect-h0rse/b@ttery"
 BASIC = {"user": "me", "password": SECRET + ":é"}
@@ -270,7 +270,7 @@ def test_the_client_role_takes_credentials_from_its_url(start, tmp_path):
         url = server.url.replace("ws://", "ws://me:hunter%202@")
         settings = {"role": "client", "url": url, "subprotocols": ["a"]}
         board = virtual.Board("board", tmp_path / "board", settings)
-        process = start(INTERPRETERS["micropython32"].command(virtual.START), cwd=board.folder)
+        process = start(BOARDS["micropython32"].command(virtual.START), cwd=board.folder)
         process.wait_for("received welcome a")
     assert "hunter" not in process.output
 

@@ -329,7 +329,7 @@ message = 400 * "x"
 async def send_all(send):
     while True:
         await send(message)
-client._samples = lambda *_: send_all
+client.Outbox.send_all = lambda outbox, send: send_all(send)
 client.log = lambda text: print(text[:40])
 run({url!r}, [], keepalive=1)
 """

@@ -81,7 +81,41 @@ MISTAKES = [
     ('{"role_pin": 6}', ['"role_pin" is 6; allowed']),  # where the program is kept
     ('{"role_pin": 27, "sample_pin": 27}', ['"role_pin" and "sample_pin" are both 27']),
     ('{"board": "esp32-wifi"}', ['"wifi_ssid" is missing; board "esp32-wifi" needs']),
+    # Inputs and outputs.
+    ('{"inputs": [36]}', ['"inputs" is [36]; allowed: { "light": GPIO, "door": { "pin": GPIO']),
+    ('{"outputs": 2}', ['"outputs" is 2; allowed: { "lamp": GPIO, "fan": { "pin": GPIO, "pwm"']),
+    ('{"inputs": {"light": "36"}}', ['"light" in "inputs" is "36"; allowed: a GPIO, or { "pin"']),
+    ('{"inputs": {"light": true}}', ['"light" in "inputs" is true; allowed']),
+    ('{"inputs": {"a b": 36}}', ['"a b" in "inputs" is no name: letters, digits, _ - and .']),
+    ('{"inputs": {"1a": 36}}', ['"1a" in "inputs" is no name']),
+    ('{"inputs": {"": 36}}', ['"" in "inputs" is no name']),
+    ('{"outputs": {"error": 2}}', ['"error" in "outputs" is a word with a meaning of its own']),
+    ('{"outputs": {"pin0": 2}}', ['"pin0" in "outputs" is a word']),
+    ('{"inputs": {"a": 36}, "outputs": {"a": 2}}', ['"a" in "outputs" is an input as well']),
+    ('{"inputs": {"a": {}}}', ['"a" in "inputs" has no pin; allowed on board "esp32-w5500": 0, ']),
+    ('{"inputs": {"a": {"pin": 6}}}', ['"a" in "inputs" has pin 6; allowed on board']),
+    ('{"inputs": {"a": {"pin": 21, "kind": "analog"}}}', ['"a" in "inputs" has pin 21; allowed']),
+    ('{"outputs": {"lamp": 34}}', ['"lamp" in "outputs" has pin 34; allowed on board']),
+    ('{"outputs": {"lamp": 4}}', ['"lamp" in "outputs" has pin 4, which is int']),
+    ('{"outputs": {"a": 2, "b": 2}}', ['"b" in "outputs" has pin 2, which is a']),
+    ('{"outputs": {"a": 27}, "role_pin": 27}', ['"a" in "outputs" has pin 27, which is role_pin']),
+    ('{"outputs": {"a": 32}, "sample_pin": 32}', ['has pin 32, which is sample_pin']),
+    ('{"inputs": {"a": {"pin": 34, "kind": "digital", "pull": "up"}}}', ['has pin 34; allowed']),
+    ('{"inputs": {"a": {"pin": 14, "kind": "digitl"}}}', ['"kind" "digitl"; allowed: analog,']),
+    ('{"inputs": {"a": {"pin": 14, "interval": 0}}}', ['"interval" 0; allowed: a number']),
+    ('{"inputs": {"a": {"pin": 14, "change": 0}}}', ['"change" 0; allowed: a number above 0']),
+    ('{"inputs": {"a": {"pin": 14, "scale": [5, 5]}}}', ['"scale" [5, 5]; allowed: two numbers']),
+    ('{"inputs": {"a": {"pin": 14, "unit": 5}}}', ['"unit" 5; allowed: a text of at most 16']),
+    ('{"inputs": {"a": {"pin": 14, "pull": "up"}}}', ['has "pull", which is nothing here; there']),
+    ('{"inputs": {"a": {"kind": "temperature", "pin": 14}}}', ['"pin", which is nothing here']),
+    ('{"outputs": {"a": {"pin": 2, "pwm": 1}}}', ['has "pwm" 1; allowed: a frequency']),
+    ('{"outputs": {"a": {"pin": 2, "start": 50}}}', ['has "start" 50; allowed: 0 or 1']),
+    ('{"outputs": {"a": {"pin": 2, "pwm": 50, "idle": 101}}}', ['"idle" 101; allowed: 0 to 100']),
+    ('{"format": "xml"}', ['"format" is "xml"; allowed: "json", "text"']),
+    ('{"history": -1}', ['"history" is -1; allowed: a whole number from 0 to 65536']),
     # Trust.
+    ('{"watch_token": "a"}', ['"token" or "user" is missing; "watch_token" goes with it']),
+    ('{"token": "a", "watch_token": "a"}', ['"token" and "watch_token" are the same']),
     ('{"token": ""}', ['"token" is (not shown); allowed: 1 to 512 letters']),
     ('{"token": "a b"}', ['"token" is (not shown)']),
     ('{"token": "=a"}', ['"token" is (not shown)']),
@@ -256,6 +290,12 @@ def test_what_is_given_replaces_the_defaults(load):
         "queue_file",
         "queue_file_size",
         "flood",
+        "watch_token",
+        "history",
+        "inputs",
+        "outputs",
+        "format",
+        "read_only",
         "max_size",
         "max_header",
     ]
@@ -437,3 +477,21 @@ def test_no_secret_is_told(load, text):
 )
 def test_public_url_hides_what_may_be_secret(url, shown):
     assert log.public_url(url) == shown
+
+
+def test_inputs_and_outputs_are_made_complete(load):
+    given = {
+        "inputs": {"light": 36, "door": {"pin": 21}, "chip": {"kind": "temperature"}},
+        "outputs": {"lamp": 2, "fan": {"pin": 25, "pwm": 1000, "start": 20, "idle": None}},
+    }
+    settings = load(json.dumps(given))
+    assert settings["inputs"] == {
+        "light": {"pin": 36, "kind": "analog"},
+        "door": {"pin": 21, "kind": "digital"},
+        "chip": {"kind": "temperature"},
+    }
+    assert settings["outputs"] == {"lamp": {"pin": 2}, "fan": given["outputs"]["fan"]}
+
+
+def test_the_pin_of_the_sample_is_free_where_there_are_inputs(load):
+    assert load('{"inputs": {"light": 36}}')["sample_pin"] == 36

@@ -3,7 +3,7 @@
 import pytest
 
 from host_tests.firmware.test_main import messages
-from host_tests.support.interpreters import INTERPRETERS, environment
+from host_tests.support.interpreters import BOARDS, environment
 from host_tests.support.interrupt import interrupt
 from host_tests.support.paths import TOP
 
@@ -112,7 +112,7 @@ def run_on_flash(tmp_path, code, cut_at=0):
     if not image.exists():
         image.write_bytes(b"\xff" * 4096 * 32)
     begin = FLASH.format(board=str(BOARD), image=str(image), cut_at=cut_at)
-    result = INTERPRETERS["micropython32"].run("-c", begin + code, env=environment(BOARD))
+    result = BOARDS["micropython32"].run("-c", begin + code, env=environment(BOARD))
     assert result.stderr == ""
     return result.returncode, messages(result.stdout)
 

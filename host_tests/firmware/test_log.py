@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from firmware import log
-from host_tests.support.interpreters import INTERPRETERS
+from host_tests.support.interpreters import BOARDS
 
 # Takes the whole heap, then tells of it; no room that a line leaves free holds the error's text.
 SHORT = """
@@ -46,7 +46,7 @@ def test_the_clock_of_a_board_wraps_and_the_date_goes_on(monkeypatch, capsys):
 
 
 def test_a_heap_that_is_full_is_told():
-    result = INTERPRETERS["micropython32"].run("-c", SHORT)
+    result = BOARDS["micropython32"].run("-c", SHORT)
     assert (result.stdout, result.stderr) == ("still told\nout of memory\n", "")
 
 
@@ -77,7 +77,7 @@ for code in range(0x110000):
 
 
 def test_what_is_invisible_or_turns_text_round_is_escaped():
-    result = INTERPRETERS["cpython"].run("-c", EVERY)
+    result = BOARDS["cpython"].run("-c", EVERY)
     hidden = ("Cc", "Cf", "Zl", "Zp")
     wanted = [code for code in range(0x110000) if unicodedata.category(chr(code)) in hidden]
     shown = dict(line.split() for line in result.stdout.splitlines())

@@ -33,13 +33,14 @@ print(main.choose_role(settings))
 """
 
 SAMPLES = """
-import machine, main
+import machine
+from firmware.values import sampler
 attenuations = []
 machine.ADC.atten = lambda adc, value: attenuations.append(value)
-read = main.sampler(36)
+read = sampler(36)
 print(0 <= read() <= 65535, attenuations == [machine.ADC.ATTN_11DB])
 del machine.ADC.ATTN_11DB
-read = main.sampler(26)
+read = sampler(26)
 print(0 <= read() <= 65535, len(attenuations))
 """
 

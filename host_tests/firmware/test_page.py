@@ -15,7 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from host_tests.deploy import virtual
 from host_tests.firmware.panel import Panel
-from host_tests.support.interpreters import INTERPRETERS, PATIENCE
+from host_tests.support.interpreters import BOARDS, PATIENCE
 from host_tests.support.paths import TOP
 from host_tests.support.tools import tool
 
@@ -102,7 +102,7 @@ class Board:
         self.switch_on()
 
     def switch_on(self):
-        command = INTERPRETERS["micropython32"].command(virtual.START)
+        command = BOARDS["micropython32"].command(virtual.START)
         self.process = self._start(command, cwd=self._folder)
         self.process.wait_for("listening on ws://127.0.0.1:")
 

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 
 from host_tests.deploy import virtual
 from host_tests.support import misbehaving
-from host_tests.support.interpreters import INTERPRETERS, PATIENCE, environment
+from host_tests.support.interpreters import BOARDS, PATIENCE, environment
 from host_tests.support.paths import TOP
 from host_tests.support.process import Process
 from host_tests.support.wire import close_frame
@@ -33,7 +33,7 @@ class Board:
         self.port = virtual.choose_port(0)
         settings = {"sample_interval": 0.05, **settings, "port": self.port}
         self.files = virtual.Board("board", folder, settings).folder
-        micropython = INTERPRETERS["micropython32"]
+        micropython = BOARDS["micropython32"]
         command = (
             micropython.command("-c", program) if program else micropython.command(virtual.START)
         )
@@ -334,7 +334,7 @@ def test_boards_chat_with_browsers(board, start, tmp_path):
     kitchen = virtual.Board("kitchen", tmp_path / "kitchen", settings)
     with running.connect("/?name=Ann") as client:
         running.wait_for("client 1: connected")
-        command = INTERPRETERS["micropython32"].command(virtual.START)
+        command = BOARDS["micropython32"].command(virtual.START)
         process = start(command, cwd=kitchen.folder)
         assert re.fullmatch(r"kitchen: pin0:\d+", client.recv(PATIENCE))
         client.send("too warm")

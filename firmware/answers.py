@@ -1,0 +1,124 @@
+"""What the server answers to plain requests, and whom it turns away: nothing of a WebSocket."""
+
+from microws import HandshakeError, Timeout
+
+from firmware import page
+from firmware.access import Guard, is_websocket
+from firmware.describe import describe_error, describe_message
+from firmware.log import Bound, log, tenths, uptime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+METRICS = "/metrics"
+VALUES = "/values"
+HISTORY = "/history"
+
+_REFUSALS = 5  # lines a second; the serial log takes its time from everybody
+STARVED = 600  # seconds without memory for a single client
+
+_NO_SNIFF = ("X-Content-Type-Options", "nosniff")
+_NO_STORE = ("Cache-Control", "no-store")
+_PLAIN = (("Content-Type", "text/plain; charset=utf-8"), _NO_SNIFF)
+
+
+class Answers:
+    """Answers to requests; `service` is the server role, whose values and counters they tell."""
+
+    def __init__(self, settings: dict, service: "Any") -> None:
+        self._settings = settings
+        self._service = service
+        self._refusals = Bound(_REFUSALS, "refused %d more")
+        self._starved_since: Any = None
+        #: That there has been none for a long time.
+        self.is_starved = False
+        self.guard = Guard(settings, self._tell_refused)
+
+    def watch(self) -> None:
+        """To be called every second."""
+        self._refusals.tell()
+
+    def answer(self, request: "Any") -> "tuple | None":
+        """The HTTP response to a request; None where the library goes on with it."""
+        refusal = self.guard.check(request)
+        if refusal:
+            return refusal
+        service = self._service
+        path, _, query = request.path.partition("?")
+        places = (self._settings["path"], METRICS)
+        if request.method != "GET":
+            return None  # it refuses all others
+        if is_websocket(request):
+            if path not in places:
+                return _text(404, "no WebSocket here")
+            self._hint_at_subprotocols(request)
+            return None
+        if path == METRICS:
+            asks = "ticket" in query.split("&")
+            return _json(service.metrics(self.guard.new_ticket() if asks else ""))
+        if path == VALUES != self._settings["path"]:
+            from firmware import reports
+
+            return _json(reports.newest(service.values))
+        if path == HISTORY != self._settings["path"] and service.values.history:
+            return 200, _PLAIN + (_NO_STORE,), service.values.history.lines(tenths())
+        if path != "/" and path != self._settings["path"]:
+            return _text(404, "nothing here; the page is at /")
+        found = page.response(request.headers.get("accept-encoding", ""))
+        return found or _text(404, "this board has no page; put page.html on it")
+
+    def refused(self, ws: "Any", error: Exception) -> None:
+        """A client that got no WebSocket; most of them wanted none."""
+        self.guard.watchers.discard(ws.remote_address)
+        if not isinstance(error, MemoryError) or self._service.clients:
+            self.is_fed()
+        elif self._starved_since is None:
+            self._starved_since = uptime()
+        else:
+            # The heap is in pieces: nothing but a reset makes it whole.
+            self.is_starved = uptime() - self._starved_since >= STARVED
+        if isinstance(error, (MemoryError, Timeout)):
+            reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
+        elif isinstance(error, OSError) and self._settings["cert_file"]:
+            # It may be who does not trust this board, and left in the middle.
+            left = "SSL" not in str(error)
+            reason = "no TLS: " + ("it went away" if left else describe_error(error))
+        elif not isinstance(error, HandshakeError) or error.status in (0, 200, 401, 403, 429):
+            return  # it left by itself, has what it wanted, or was told of already
+        elif error.status == 404:
+            path = ws.path.partition("?")[0]  # the rest may be secret
+            reason = "%s is not here (HTTP 404)" % describe_message(path)
+        else:
+            reason = "%s (HTTP %d)" % (error.reason, error.status)
+        self._tell_refused(ws.remote_address, reason)
+
+    def is_fed(self) -> None:
+        """There was memory for a client."""
+        self._starved_since = None
+
+    def _tell_refused(self, address, reason):
+        self._service.counters.add("refused")
+        if self._refusals.allows():
+            log("%s: refused, %s" % (address, reason))
+
+    def _hint_at_subprotocols(self, request):
+        offered = request.headers.get("sec-websocket-protocol")
+        if not offered:
+            return
+        for name in offered.split(","):
+            if name.strip() in (self._settings["subprotocols"] or ()):
+                return
+        if self._refusals.allows():
+            log(
+                "%s: asks for the subprotocol %s; a browser leaves at once where it is not given: "
+                'see "subprotocols"' % (request.remote_address, describe_message(offered))
+            )
+
+
+def _text(status, text):
+    return status, _PLAIN, (text + "\n").encode()
+
+
+def _json(text):
+    return 200, (("Content-Type", "application/json"), _NO_STORE, _NO_SNIFF), text.encode()

@@ -1,0 +1,80 @@
+"""The last minutes of every value, in a buffer that is never larger: GET /history."""
+
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RECORD = "<IBf"  # tenths of a second since the start, which name, the value
+_SIZE = 9  # bytes of it
+_MOST_NAMES = 64
+_PIECE = 20  # lines that are sent at once
+
+
+class History:
+    """At most `size` bytes of values. What is older is thinned out as the buffer fills.
+
+    Each time it is full, half of its older half goes, so that the newest is dense and the oldest
+    far back. Of values that are on or off two of four go, else only one of both would be left.
+    Where memory is short the buffer is smaller.
+    """
+
+    def __init__(self, size: int) -> None:
+        while True:
+            try:
+                self._data = bytearray(size // _SIZE * _SIZE)
+                break
+            except MemoryError:
+                size //= 2
+        self._end = 0  # of the records
+        self._names: list = []
+        self._steps = 0  # a bit for each name whose values are on or off as yet
+
+    def add(self, now: int, name: str, value: object) -> None:
+        """Keep a value of a name; what is no number is left out. `now` is in tenths of seconds."""
+        if not isinstance(value, (int, float)) or not self._data:
+            return
+        if name in self._names:
+            number = self._names.index(name)
+        elif len(self._names) < _MOST_NAMES:
+            number = len(self._names)
+            self._names.append(name)
+            self._steps |= 1 << number
+        else:
+            return
+        if value not in (0, 1):
+            self._steps &= ~(1 << number)
+        if self._end == len(self._data):
+            self._thin_out()
+        struct.pack_into(_RECORD, self._data, self._end, now, number, value)
+        self._end += _SIZE
+
+    def lines(self, now: int) -> "Iterator[bytes]":
+        """`SECONDS-AGO NAME:VALUE`, the oldest first, some lines at a time."""
+        at = 0
+        while at < self._end:
+            text = ""
+            last = min(at + _PIECE * _SIZE, self._end)
+            while at < last:
+                then, number, value = struct.unpack_from(_RECORD, self._data, at)
+                ago = max(0, now - then)
+                text += "%d.%d %s:%.6g\n" % (ago // 10, ago % 10, self._names[number], value)
+                at += _SIZE
+            yield text.encode()
+
+    def _thin_out(self):
+        data = memoryview(self._data)
+        counts = bytearray(len(self._names))
+        half = len(data) // _SIZE // 2 * _SIZE
+        to = 0
+        for at in range(0, half, _SIZE):
+            number = data[at + 4]
+            counts[number] = (counts[number] + 1) & 3
+            if counts[number] in ((0, 1) if self._steps >> number & 1 else (1, 3)):
+                data[to : to + _SIZE] = data[at : at + _SIZE]
+                to += _SIZE
+        if to == half:
+            to -= _SIZE  # each name was there once
+        self._end = to + len(data) - half
+        data[to : self._end] = data[half:]

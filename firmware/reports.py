@@ -1,0 +1,56 @@
+"""What is told of a board's values as a whole, in JSON: the first message, and GET /values."""
+
+from firmware.log import tenths
+from firmware.samples import dumps, stamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_FULL = 65535  # of an analog input without a scale
+
+
+def first_message(values: "Any", about: dict) -> str:
+    """All names with their kinds, units, ranges and states; `about` the board goes with them."""
+    message: dict = {"inputs": {}, "outputs": {}}
+    message.update(about)
+    for name, one in values.inputs.items():
+        entry = one.entry
+        found: dict = {"kind": one.kind, "value": one.newest}
+        if one.kind == "analog":
+            found["range"] = entry.get("scale") or (0, _FULL)
+        elif one.kind == "digital":
+            found["range"] = (0, 1)
+        message["inputs"][name] = _labelled(found, entry)
+    for name, output in (values.outputs or {}).items():
+        found = {"value": output.value(), "range": (0, 100 if output.pwm else 1)}
+        if output.pwm:
+            found["pwm"] = output.pwm
+            found["unit"] = "%"
+        message["outputs"][name] = _labelled(found, output.entry)
+    return dumps(message)
+
+
+def newest(values: "Any") -> str:
+    """{name: {"value": ..., "unit": ..., "t": ...}} of all; "time" where the clock is set."""
+    now = stamp(tenths())
+    found = {}
+    for name, (value, then) in values.newest.items():
+        about: dict = {"value": value, "t": then / 10}
+        if "time" in now:
+            about["time"] = now["time"] - int(now["t"] - then / 10)
+        one = values.inputs.get(name)
+        if one and one.entry.get("unit"):
+            about["unit"] = one.entry["unit"]
+        output = values.outputs and values.outputs.get(name)
+        if output and output.pwm:
+            about["unit"] = "%"
+        found[name] = about
+    return dumps(found)
+
+
+def _labelled(found, entry):
+    for key in ("unit", "states", "change"):
+        if entry.get(key):
+            found[key] = entry[key]
+    return found
