@@ -22,7 +22,7 @@ SERVER = """
 import asyncio, network
 from firmware import modules
 modules.load_role("server")
-from firmware import net, server
+from firmware import answers, net, server
 from firmware.settings import defaults
 settings = defaults()
 settings["port"] = {port}
@@ -186,7 +186,7 @@ def run_until_it_leaves(interpreter, change):
 import asyncio
 from firmware import modules
 modules.load_role("server")
-from firmware import net, server
+from firmware import answers, net, server
 from firmware.settings import defaults
 %s
 settings = defaults()
@@ -219,7 +219,7 @@ def test_a_heap_in_pieces_is_made_whole_by_a_reset(interpreter):
 class Client:
     remote_address = "10.0.0.1:2"
 seconds = 0
-server.uptime = lambda: seconds
+answers.uptime = lambda: seconds
 real = server.serve
 async def serve(*args, on_refused, **options):
     asyncio.create_task(refuse(on_refused))
