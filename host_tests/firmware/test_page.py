@@ -242,9 +242,9 @@ def test_a_board_of_yesterday(panel, visit):
 def test_a_real_board_without_inputs(board, visit):
     running = board(hostname="wall")
     page = live(visit(running))
-    expect(tile(page, "pin0").locator("b")).to_have_text(re.compile(r"\d+"))
-    shown = int(tile(page, "pin0").locator("b").text_content())
-    running.process.wait_for(f"sent pin0:{shown} to")
+    sent = int(re.search(r"pin0:(\d+)", running.process.wait_for("sent pin0:"))[1])
+    page.wait_for_function("v => series.get('pin0')?.points.some(p => p[1] === v)", arg=sent)
+    expect(tile(page, "pin0").locator("b")).to_have_text(re.compile(r"^\d+$"))
     wait_for_ink(page, bool, "--c0", 0, 1)
 
 
@@ -309,6 +309,18 @@ def test_the_full_range(panel, visit):
         lambda found: found["bottom"] - found["top"] < (before["bottom"] - before["top"]) / 2,
         LIGHT,
     )
+
+
+def test_what_tells_only_its_changes_holds_until_the_next(panel, visit):
+    first = json.loads(json.dumps(GREENHOUSE))
+    first["inputs"]["light"].update(change=5, value=None)
+    page = live(visit(panel(first, "110 light:20\n50 light:80\n")))
+    before = wait_for_ink(page, bool, LIGHT, 0.2, 0.4)
+    after = ink(page, LIGHT, 0.7, 0.85)
+    assert before["bottom"] - before["top"] < 0.02  # level, and no slope
+    assert after["bottom"] - after["top"] < 0.02
+    assert after["right"] > 0.84
+    assert after["bottom"] < before["top"]
 
 
 def test_the_time_span(panel, visit):
@@ -511,6 +523,43 @@ def test_names_that_the_board_has_no_more_go(panel, visit):
     expect(page.get_by_role("switch", name="lamp")).to_be_checked()
     shows(page, "sketch", "5")
     shows(page, "Ann light", "7%")
+
+
+def test_a_lamp_is_switched_from_a_phone(board, visit):
+    """All of it is real but the pins."""
+    running = board(
+        inputs={
+            "light": {"pin": 36, "unit": "%", "scale": [0, 100]},
+            "door": {"pin": 14, "kind": "digital", "pull": "up", "states": ["closed", "open"]},
+        },
+        outputs={"lamp": 2, "fan": {"pin": 25, "pwm": 1000}},
+        chat=True,
+    )
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    page = live(visit(running, "?name=Ann", **phone))
+    other = live(visit(running, "?name=Ben"))
+    switch = page.get_by_role("switch", name="lamp")
+    box = switch.bounding_box()
+    assert box["y"] + box["height"] < 844  # on its first screen
+    switch.tap()
+    running.process.wait_for("pin 2: 1")
+    for one in (page, other):
+        shows(one, "lamp", "On")
+        expect(one.get_by_role("switch", name="lamp")).to_be_checked()
+        shows(one, "door", "open")
+        shows(one, "light", re.compile(r"^\d+(\.\d+)?%$"))
+        people = one.get_by_role("list", name="Who is connected").get_by_role("listitem")
+        expect(people).to_have_text(["Ann", "Ben"])
+    other.get_by_role("slider", name="fan").fill("70")
+    shows(page, "fan", "70%")
+    page.get_by_label("Say something").fill("lamp:7")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("lamp takes 0 or 1")
+    page.reload()  # what was before comes from the board
+    shows(live(page), "lamp", "On")
+    lamp = page.evaluate("() => series.get('lamp').points.map(([t, v]) => v)")
+    assert lamp == [1, 1]
+    assert page.evaluate("() => series.get('light').points.length") > 5
 
 
 # Messages, people, errors
