@@ -65,13 +65,13 @@ class Link:
         except Failure as failure:
             if not failure.is_silent:
                 raise
-        # Without a soft reset it answers; at the second time where what it said when boot.py was
-        # stopped got in between.
+        # Without a soft reset it answers.
         try:
             return self.run("resume", *arguments)
         except Failure as failure:
-            if not failure.is_silent:
+            if failure.is_silent:
                 raise
+        # What it said when boot.py was stopped got in between.
         return self.run("resume", *arguments)
 
     def restart(self):
