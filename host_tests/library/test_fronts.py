@@ -705,7 +705,7 @@ def test_recv_into_tells_the_kind_and_leaves_the_rest_alone(network):
         (["a", "b"], None, [(TEXT, 0, b"a"), (0, 0, b"b"), (0, 1, b"")]),
         ((b"a",), True, [(TEXT, 0, b"a"), (0, 1, b"")]),
     ],
-    ids=repr,
+    ids=lambda value: "memoryview" if isinstance(value, memoryview) else repr(value),
 )
 def test_kinds_of_messages(network, side, message, text, sent):
     make, sock, peer = opened(network, side)
