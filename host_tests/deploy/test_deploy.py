@@ -528,7 +528,7 @@ def test_a_full_file_system_is_told_before_anything_is_done(new_board):
 
 
 def test_a_file_system_that_fills_up_meanwhile_is_told(new_board):
-    lies = b"import os; os.statvfs = lambda path: (4096, 4096, 99, 99, 99)"
+    lies = b"import os; os.statvfs = lambda path: (4096, 4096, 999, 999, 999)"
     one = new_board({"boot.py": lies, "config.json": b'{"role": "client"}'}, blocks=30)
     result = deploy(one)
     assert result.returncode == 1
