@@ -23,6 +23,8 @@ _TOOLS = {
     "chromium": (BIN / "chromium", _SETUP + "chromium"),
     "ip": (BIN / "ip", _SETUP + "ip"),
     "mpremote": (TOP / ".venv" / "bin" / "mpremote", _SETUP + "venv"),
+    "mypy": (TOP / ".venv" / "bin" / "mypy", _SETUP + "venv"),
+    "basedpyright": (TOP / ".venv" / "bin" / "basedpyright", _SETUP + "venv"),
     "oldest.uf2": (TOP / ".cache" / "rp2040" / "oldest.uf2", _SETUP + "rp2040"),
     "newest.uf2": (
         TOP / ".cache" / "rp2040" / "newest.uf2",

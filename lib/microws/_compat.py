@@ -20,7 +20,7 @@ TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
 
-if MICROPYTHON:
+if TYPE_CHECKING or MICROPYTHON:
     from select import poll as new_poller
     from time import ticks_add, ticks_diff, ticks_ms
 

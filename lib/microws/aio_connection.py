@@ -22,19 +22,29 @@ from .loops import encode
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Coroutine
-    from typing import Any
+    from asyncio import core as asyncio_core  # type: ignore[attr-defined]
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable
+    from typing import Any, TypeVar
 
+    from ._ioqueue import DONE, SocketWaiter, hurry
+    from .core import Data, Readable, Writable
     from .streams import AsyncStream
 
-if MICROPYTHON:
+    F = TypeVar("F")
+    PLAIN = False
+
+    def awaited(function: F) -> F: ...
+
+    generator = awaited
+
+elif MICROPYTHON:
     from asyncio import core as asyncio_core  # type: ignore[attr-defined]
 
     from ._ioqueue import DONE, SocketWaiter, hurry, is_known
 
     PLAIN = not is_known()
     if PLAIN:
-        from ._ioqueue_plain import SocketWaiter  # type: ignore[assignment]
+        from ._ioqueue_plain import SocketWaiter
 
     def awaited(function: "Any") -> "Any":
         """For a function that gives an awaitable; here a generator is one."""
@@ -97,7 +107,9 @@ class WebSocket(SocketWaiter, Connection):
     # Sending. ``_writing`` is the turn to resume the sender, which one task has at a time.
 
     @awaited
-    def send(self, message: "Any", text: "bool | None" = None) -> "Awaitable[None]":
+    def send(
+        self, message: "Data | Iterable[Data] | AsyncIterable[Data]", text: "bool | None" = None
+    ) -> "Awaitable[None]":
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
 
         An iterable, or asynchronous iterable, of these goes as one message in fragments, which
@@ -107,10 +119,10 @@ class WebSocket(SocketWaiter, Connection):
         """
         kind = type(message)
         if text is None and kind is str:
-            data = encode(message)
+            data = encode(message)  # type: ignore[arg-type]
             byte0 = 0x81
         elif text is None and (kind is bytearray or kind is bytes):
-            data = message
+            data = message  # type: ignore[assignment]
             byte0 = 0x82
         else:
             data = self._encode(message, text)
@@ -244,7 +256,7 @@ class WebSocket(SocketWaiter, Connection):
         except (MemoryError, WebSocketError):
             pass  # whoever receives is told
 
-    async def ping(self, data: "Any" = b"") -> None:
+    async def ping(self, data: "Readable" = b"") -> None:
         """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving."""
         if isinstance(data, str):
             raise TypeError("a ping carries bytes")
@@ -269,7 +281,7 @@ class WebSocket(SocketWaiter, Connection):
         return self._receive(None, timeout, _ONE)
 
     @awaited
-    def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> "Awaitable[int]":
+    def recv_into(self, buffer: "Writable", timeout: "float | None" = None) -> "Awaitable[int]":
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
 
         ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009.
@@ -278,7 +290,7 @@ class WebSocket(SocketWaiter, Connection):
             raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
         return self._receive(buffer, timeout, _ONE)
 
-    def recv_streaming(self, buffer: "Any" = None) -> "AsyncIterator[Any]":
+    def recv_streaming(self, buffer: "Writable | None" = None) -> "AsyncIterator[Any]":
         """Receive one message of any size piece by piece: ``async for piece in ...``.
 
         Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without a

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any
 
+    from .core import Data
     from .handshake import TLS
     from .server_handshake import Answer, Request
 
@@ -202,7 +203,7 @@ class Server(SocketWaiter):
         super().__init__(None)
         self._place = place
         #: The port that it listens on, where that is known.
-        self.port = place[1]
+        self.port: int | None = place[1]
         #: The connections that are open.
         self.clients: set[ServerConnection] = set()
         #: How often a connection could not be taken: no socket or no memory was left for it.
@@ -227,7 +228,7 @@ class Server(SocketWaiter):
         self._closing: list = []
 
     def broadcast(
-        self, message: "Any", text: "bool | None" = None, skip: "WebSocket | None" = None
+        self, message: "Data", text: "bool | None" = None, skip: "WebSocket | None" = None
     ) -> int:
         """Send to every client but ``skip``, without waiting; gives their number.
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from .core import Data, Readable, Writable
     from .handshake import TLS, Headers
     from .streams import Stream
 
@@ -94,7 +95,7 @@ class WebSocket(Connection):
     _poller: "Any" = None
     _polled = 0  # what it watches the socket for
 
-    def send(self, message: "Any", text: "bool | None" = None) -> None:
+    def send(self, message: "Data | Iterable[Data]", text: "bool | None" = None) -> None:
         """Send a message: str as text, bytes-like as binary (§5.6); ``text`` chooses otherwise.
 
         An iterable of these goes as one message in fragments, which may be larger than memory.
@@ -106,20 +107,20 @@ class WebSocket(Connection):
             self._settle()
         kind = type(message)
         if text is None and kind is str:
-            message = encode(message)
+            message = encode(message)  # type: ignore[arg-type]
             self._byte0 = 0x81
         elif text is None and (kind is bytes or kind is bytearray):
             self._byte0 = 0x82
         else:
             data = self._encode(message, text)
             if data is None:
-                self._send_pieces(message, text)
+                self._send_pieces(message, text)  # type: ignore[arg-type]
                 return
             message = data
         self._out = message
         self._flush()
 
-    def _send_pieces(self, message: "Any", text: "bool | None") -> None:
+    def _send_pieces(self, message: "Iterable[Data]", text: "bool | None") -> None:
         try:
             pieces = iter(message)
         except TypeError:
@@ -178,7 +179,7 @@ class WebSocket(Connection):
         self._data = None
         return message
 
-    def recv_into(self, buffer: "Any", timeout: "float | None" = None) -> int:
+    def recv_into(self, buffer: "Writable", timeout: "float | None" = None) -> int:
         """Wait for a message, put it into ``buffer`` and give its length in bytes.
 
         Up to 4 KiB this allocates nothing. ``is_text`` tells its kind. A message larger than
@@ -190,7 +191,7 @@ class WebSocket(Connection):
         self._receive(buffer, timeout)
         return self._stop
 
-    def recv_streaming(self, buffer: "Any" = None) -> "Iterator[Any]":
+    def recv_streaming(self, buffer: "Writable | None" = None) -> "Iterator[Any]":
         """Receive one message of any size piece by piece, in pieces of at most a buffer.
 
         Gives memoryviews of ``buffer`` (4 bytes at least), valid until the next one, or, without
@@ -211,7 +212,7 @@ class WebSocket(Connection):
         self._target = self._data = None
         self._piecewise = False
 
-    def ping(self, data: "Any" = b"") -> None:
+    def ping(self, data: "Readable" = b"") -> None:
         """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving.
 
         ``ValueError`` for more bytes. Otherwise raises as ``send()``.

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     Steps = Generator[int, None, None]
+    Readable = bytes | bytearray | memoryview
+    Writable = bytearray | memoryview
+    Data = str | Readable  # a message, or a piece of one
 
 # What the receiver yields. READ and WRITE are POLLIN and POLLOUT of every port.
 IDLE = const(0)

@@ -72,7 +72,7 @@ class Listener:
     ) -> None:
         self._sock = sock
         #: The port that it listens on, where that is known.
-        self.port = local_port(sock, port)
+        self.port: int | None = local_port(sock, port)
         self._new = new
         self._rest = rest
         self._handshake_timeout = handshake_timeout

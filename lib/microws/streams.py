@@ -15,9 +15,7 @@ TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from .aio_connection import WebSocket as AsyncWebSocket
     from .blocking import WebSocket
-
-    Readable = bytes | bytearray | memoryview
-    Writable = bytearray | memoryview
+    from .core import Readable, Writable
 
 _POLL = const(3)  # requests of ioctl(), as in MicroPython's py/stream.h
 _CLOSE = const(4)
