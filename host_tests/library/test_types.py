@@ -1,4 +1,4 @@
-"""The types that a user's own checkers see: they find what is wrong in his program, and only that."""
+"""The types, as a user's own checkers see them: they find what is wrong, and only that."""
 
 import json
 import re
