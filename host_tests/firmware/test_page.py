@@ -562,6 +562,27 @@ def test_a_lamp_is_switched_from_a_phone(board, visit):
     assert page.evaluate("() => series.get('light').points.length") > 5
 
 
+def test_a_board_that_talks_json_and_who_may_only_watch_it(board, visit):
+    running = board(
+        inputs={"light": {"pin": 36, "unit": "%", "scale": [0, 100]}},
+        outputs={"lamp": 2},
+        format="json",
+        token="all",
+        watch_token="some",
+    )
+    page, watcher = live(visit(running, "?token=all")), live(visit(running, "?token=some"))
+    expect(watcher.get_by_role("switch", name="lamp")).to_be_disabled()
+    expect(watcher.get_by_text("Watching only")).to_be_visible()
+    page.get_by_role("switch", name="lamp").click()
+    running.process.wait_for("pin 2: 1")
+    for one in (page, watcher):
+        shows(one, "lamp", "On")
+        shows(one, "light", re.compile(r"^\d+(\.\d+)?%$"))
+    watcher.get_by_label("Say something").fill("lamp:0")
+    watcher.keyboard.press("Enter")
+    expect(watcher.get_by_role("alert")).to_contain_text("lamp cannot be switched from here")
+
+
 # Messages, people, errors
 
 
