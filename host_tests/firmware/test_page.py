@@ -423,7 +423,7 @@ def test_samples_have_the_time_of_the_board(panel, visit):
     shows(page, "temp", "20.25°C")
     rows = [row for row in saved(page)[1:] if row[1] in ("40", "41")]
     seconds = [float(row[0][-7:-1]) for row in rows]
-    assert (seconds[1] - seconds[0]) % 60 == pytest.approx(1.5)
+    assert (seconds[1] - seconds[0]) % 60 == pytest.approx(1.5, abs=0.11)
 
 
 def test_one_value_for_the_last_row(panel, visit):
@@ -610,7 +610,8 @@ def test_values_of_other_boards_in_a_chat(panel, visit):
     running.say(
         "pupil3: light:42",
         "127.0.0.1:50312: light:11",
-        'pupil7: {"t": 3, "light": 5.5, "warm": 20}',
+        'pupil7: {"t": 900, "light": 9.9, "warm": 20}',
+        'pupil7: {"t": 3, "light": 5.5}',  # started again
         "pupil3: look at 12:30, it was dark: 3",
         "temp:22.25",
     )
@@ -670,6 +671,8 @@ def test_what_nobody_should_send(panel, visit):
         "Eve: __proto__:1",
         "Eve: <b>:1",
         'Eve: {"__proto__": 2, "toString": 3, "y": 1e999, "z": [1], "t": -1}',
+        'Eve: {"t": 1e999, "y": 1}',
+        'Eve: {"t": null, "y": 2}',
         'Eve: {"inputs": {"lamp": {}}}',
         "{",
         "{}",
