@@ -13,9 +13,9 @@ from microws import WebSocketError
 from microws.aio_server import serve
 
 from firmware import page
-from host_tests.deploy import virtual
 from host_tests.support.interpreters import PATIENCE
 from host_tests.support.paths import TOP
+from host_tests.support.ports import free_port
 
 
 class Panel:
@@ -34,7 +34,7 @@ class Panel:
         }
         self.asked = []  # the paths that were asked for
         self.received = queue.SimpleQueue()
-        self.port = virtual.choose_port(0)
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)

@@ -17,6 +17,7 @@ from host_tests.deploy import virtual
 from host_tests.firmware.panel import Panel
 from host_tests.support.interpreters import BOARDS, PATIENCE
 from host_tests.support.paths import TOP
+from host_tests.support.ports import free_port
 from host_tests.support.tools import tool
 
 # Nothing that would look for its maker's servers.
@@ -112,7 +113,7 @@ def board(start, tmp_path):
     """`board(setting=...)` starts one that sends twenty values a second."""
 
     def start_board(**settings):
-        settings = {"sample_interval": 0.05, "port": virtual.choose_port(0), **settings}
+        settings = {"sample_interval": 0.05, "port": free_port(), **settings}
         return Board(tmp_path / "board", start, settings)
 
     return start_board
