@@ -47,7 +47,7 @@ class Answers:
         service = self._service
         path, _, query = request.path.partition("?")
         places = (self._settings["path"], METRICS)
-        if request.method != "GET":
+        if request.method not in ("GET", "HEAD"):
             return None  # it refuses all others
         if is_websocket(request):
             if path not in places:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from errno import ECONNREFUSED, ECONNRESET
 
-from microws import WebSocketError, aio
+from microws import HandshakeError, WebSocketError, aio
 from microws.reconnecting import Pauses
 
 from firmware import config, net
@@ -26,6 +26,7 @@ _CHECK_EVERY = 0.5  # seconds
 _MAX_SIZE = 8192  # bytes of a message, unless the configuration says more
 _MAX_HEADER = 4096  # bytes of the answer to the handshake
 _MESSAGES = 50  # lines a second; the serial log takes its time from all the rest
+_REDIRECTS = 3  # in a row
 _STARVED = 10  # times
 _SILENT = 300  # seconds without an answer from anybody, then the interface goes down and up
 
@@ -100,6 +101,10 @@ def _headers(settings):
     return headers
 
 
+def _shown(url):
+    return describe_message(public_url(url))
+
+
 class _Session:
     """One connection from its first packet to its last; its state is thrown away with it.
 
@@ -114,6 +119,7 @@ class _Session:
         self._known = known
         self._verifier = verifier
         self._addresses = None
+        self._redirects = 0
         self._ws: Any = None
         self._sending = None  # when the message that is on its way began
         self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
@@ -131,22 +137,10 @@ class _Session:
             if verifier:
                 verifier.set_clock()
                 net.feed()  # it asks for a name as well
-            ws = self._ws = await aio.connect(
-                url,
-                timeout=_CONNECT_TIMEOUT,
-                headers=_headers(self._settings),
-                subprotocols=self._settings["subprotocols"] or (),
-                ssl=verifier and verifier.context_for(url),
-                close_timeout=_CLOSE_TIMEOUT,
-                keepalive_timeout=self._settings["keepalive"],
-                pool=self,
-                max_size=self._settings["max_size"] or _MAX_SIZE,
-                max_header=self._settings["max_header"] or _MAX_HEADER,
-            )
+            ws = self._ws = await self._connect()
             began = uptime()
             log("connected to %s, handshake done" % ws.remote_address)
             self.answered = True
-            self._known[:] = self._addresses
             self._outbox.open()
             tasks = [
                 asyncio.create_task(self._receive()),
@@ -181,20 +175,67 @@ class _Session:
             if self._ws:
                 await self._ws.close(1001)
 
+    async def _connect(self):
+        """A connection to "url", or to where its server sends this on."""
+        settings = self._settings
+        url = settings["url"]
+        headers = _headers(settings)
+        while True:
+            try:
+                ws = await aio.connect(
+                    url,
+                    timeout=_CONNECT_TIMEOUT,
+                    headers=headers,
+                    subprotocols=settings["subprotocols"] or (),
+                    ssl=self._verifier and self._verifier.context_for(url),
+                    close_timeout=_CLOSE_TIMEOUT,
+                    keepalive_timeout=settings["keepalive"],
+                    pool=self,
+                    max_size=settings["max_size"] or _MAX_SIZE,
+                    max_header=settings["max_header"] or _MAX_HEADER,
+                )
+                self._known[:] = self._addresses
+                return ws
+            except HandshakeError as error:
+                # Not by connect(max_redirects=3): each is told.
+                if not 300 < error.status < 309 or "location" not in error.headers:
+                    raise
+                url, headers = self._follow(url, headers, error)
+
+    def _follow(self, url, headers, error):
+        """Where a redirect leads, and the header fields to go there with."""
+        from microws.redirects import follow
+
+        location = error.headers["location"]
+        try:
+            if self._redirects == _REDIRECTS:
+                raise ValueError("over %d in a row" % _REDIRECTS)
+            target, headers = follow(url, headers, location)
+            if target.lower().startswith("wss:") and not self._verifier:
+                raise ValueError('for wss:// set "url" to it, that it is known whom to trust')
+        except ValueError as reason:
+            log("a redirect to %s is not followed: %s" % (_shown(location), reason))
+            raise error from None
+        self._redirects += 1
+        log("redirected to " + _shown(target))
+        return target, headers
+
     # What the library takes of a pool of sockets: of the module ``socket``, but with a memory.
     SOCK_STREAM = socket.SOCK_STREAM
     socket = socket.socket
 
     def getaddrinfo(self, *name):
         try:
-            self._addresses = socket.getaddrinfo(*name)
+            addresses = socket.getaddrinfo(*name)
         except OSError as error:
-            if not self._known:
+            if self._redirects or not self._known:
                 raise
             log("%s; taking the address of the last time" % describe_error(error))
-            self._addresses = self._known
+            addresses = self._known
+        if not self._redirects:
+            self._addresses = addresses
         net.feed()  # that may have taken half a minute, and nothing else went on
-        return self._addresses
+        return addresses
 
     async def _receive(self):
         try:

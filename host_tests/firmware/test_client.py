@@ -20,6 +20,7 @@ from firmware import modules
 modules.load_role("client")
 from firmware import client, net
 from firmware.settings import defaults
+from microws import reconnecting
 
 clock = [0]
 bounds = []
@@ -39,7 +40,7 @@ def uptime():
 def log(text):
     print(text)
 
-client.random = Die()
+reconnecting.random = Die()
 client.uptime = uptime
 client.log = log
 
@@ -247,6 +248,74 @@ def test_messages_may_be_as_long_as_configured(lines):
         told = lines(f"run({server.url!r}, [], max_size=9000)")
     at = told.index("received " + 80 * "x" + "... (9000 characters)")
     assert "closed here with code 1009 (message too big)" in told[at + 1]
+
+
+def redirecting(places):
+    """A server that sends the path /N on to the Nth of these places, and lets others in."""
+
+    def process(connection, request):
+        step = request.path.partition("?")[0].strip("/")
+        if int(step or 0) >= len(places):
+            return None
+        response = connection.respond(302, "")
+        port = connection.local_address[1]
+        response.headers["Location"] = places[int(step or 0)].replace("PORT", str(port))
+        return response
+
+    return Server(lambda connection: connection.send("welcome"), process_request=process)
+
+
+def test_redirects_are_told_and_followed(lines):
+    with redirecting(["/1?token=secret", "2", "//me:secret@localhost:PORT/3"]) as server:
+        told = lines(f"run({server.url!r}, [])")
+    assert told[1:6] == [
+        f"connecting to {server.url}",
+        f"redirected to {server.url}1?...",
+        f"redirected to {server.url}2",
+        f"redirected to ws://localhost:{server.port}/3",
+        f"connected to localhost:{server.port}, handshake done",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("places", "reason"),
+    [
+        (["/1", "/2", "/3", "/4"], "a redirect to /4 is not followed: over 3 in a row"),
+        (["wss://a/"], "a redirect to wss://a/ is not followed: for wss:// set "),
+        (["nowhere:1"], "a redirect to nowhere:1 is not followed: no valid Location"),
+    ],
+)
+def test_redirects_that_are_not_followed_are_told_too(lines, places, reason):
+    with redirecting(places) as server:
+        told = lines(f"run({server.url!r}, [])")
+    *_, told, error = [line for line in told if "redirect" in line or "failed" in line]
+    assert told.startswith(reason)
+    assert error == "handshake failed: the server answered 302 Found"
+
+
+def test_where_a_redirect_led_is_not_remembered_as_the_address_of_the_server(lines):
+    with redirecting([]) as other, redirecting([f"ws://other.example:{other.port}/"]) as server:
+        told = lines(f"""
+class Names:
+    SOCK_STREAM = socket.SOCK_STREAM
+    def getaddrinfo(self, host, *rest):
+        print("asked for", host)
+        if answers.pop(0):
+            return socket.getaddrinfo("127.0.0.1", *rest)
+        raise OSError(-2, "no such name")
+client.socket = Names()
+answers = [1, 1, 0, 0]
+run("ws://board.example:{server.port}/", [int])
+""")
+    again = told[told.index("asked for board.example", 3) :]
+    assert f"connected to other.example:{other.port}, handshake done" in told
+    assert again[:4] == [
+        "asked for board.example",
+        "no such host name; taking the address of the last time",
+        f"redirected to ws://other.example:{other.port}/",
+        "asked for other.example",
+    ]
+    assert again[4] == "no such host name"
 
 
 def test_what_was_to_be_sent_while_away_is_kept_up_to_a_bound(lines):

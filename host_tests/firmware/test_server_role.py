@@ -21,7 +21,7 @@ from host_tests.support import misbehaving
 from host_tests.support.interpreters import BOARDS, PATIENCE, environment
 from host_tests.support.paths import TOP
 from host_tests.support.process import Process
-from host_tests.support.wire import close_frame
+from host_tests.support.wire import close_frame, request
 
 PAGE = (TOP / "firmware" / "page.html").read_bytes()
 
@@ -143,12 +143,33 @@ def test_a_query_changes_nothing(shared):
     assert json.loads(shared.get("/metrics?config.json")[1])["name"] == "microws"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"])
 @pytest.mark.parametrize("path", ["/", "/metrics", "/config.json"])
 def test_other_methods_are_refused(shared, method, path):
     for body in (None, b"text"):
         response, _ = shared.get(path, method, body)
         assert (response.status, response.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 200), ("/metrics", 200), ("/config.json", 404)]
+)
+def test_monitors_that_ask_with_head_and_proxies_that_speak_http_1_0(shared, path, status):
+    response, body = shared.get(path, "HEAD")
+    assert (response.status, body) == (status, b"")
+    assert int(response.headers["Content-Length"]) > 0
+    for host in (b"", b"Host: board.local\r\n"):
+        asked = b"GET %s HTTP/1.0\r\n%s\r\n" % (path.encode(), host)
+        with misbehaving.raw(shared.port, asked) as sock:
+            answer = b"".join(iter(lambda: sock.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert answer.partition(b"\r\n\r\n")[2] != b""
+
+
+def test_a_browser_with_many_cookies_is_let_in(shared):
+    asked = request("Cookie: session=" + "x" * 10000, path="/")
+    with misbehaving.raw(shared.port, asked) as sock:
+        assert sock.recv(12) == b"HTTP/1.1 101"
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ def accepts(max_header=4096):
 def connects():
     ws = Connection(True, 10)
     steps = client_handshake.connecting(
-        ws, "ws://h", (), (), None, None, 4096, 64, Sockets()
+        ws, "ws://h", (), None, (), None, 4096, 64, Sockets()
     )
     return Side(ws, steps)
 

@@ -45,8 +45,11 @@ class connect:
         write_size: int = 4096,
         pool: "Any" = None,
         sock: "Any" = None,
+        max_redirects: int = 0,
+        keep_headers: bool = False,
+        require_compression: bool = False,
     ) -> None:
-        check(timeout=timeout, keepalive_timeout=keepalive_timeout)
+        check(timeout=timeout, keepalive_timeout=keepalive_timeout, max_redirects=max_redirects)
         self._limits = (
             close_timeout,
             max_size,
@@ -55,12 +58,14 @@ class connect:
             write_size,
             message_timeout,
         )
+        self._keep_headers = keep_headers
         self._arguments = (
+            (max_redirects, require_compression),
             url,
             headers,
+            compression,
             subprotocols,
             ssl,
-            compression,
             max_header,
             max_fields,
             pool,
@@ -73,6 +78,8 @@ class connect:
     async def __aenter__(self) -> WebSocket:
         self._ws = ws = WebSocket(True, *self._limits)
         ws._keep_for(self._keepalive_timeout)
+        if self._keep_headers:
+            ws.response_headers = {}
         try:
             await ws._run(connecting(ws, *self._arguments), self._timeout)
         except BaseException:

@@ -574,18 +574,36 @@ class WebSocket(SocketWaiter, Connection):
     async def _run(self, steps: "Any", timeout: "float | None") -> None:
         """Go through the steps of an opening handshake."""
         milliseconds(timeout)  # a wrong one
-        await within(self._go(steps), timeout)
+        try:
+            await within(self._go(steps, timeout), timeout)
+        except Timeout as late:
+            raise self._error or late from None
 
-    async def _go(self, steps: "Any") -> None:
-        """Go through ``steps``; the socket may be closed between them, or be another one then."""
+    async def _go(self, steps: "Any", timeout: "float | None" = None) -> None:
+        """Go through ``steps``; the socket may be closed between them, or be another one then.
+
+        Of several addresses that are still to be tried each has its part of ``timeout``.
+        """
+        start = ticks_ms()
         for step in steps:
             if step > WRITE:
                 return
-            await self._wait_once(1 if step == WRITE else 0)
+            i = 1 if step == WRITE else 0
+            if self._others and timeout is not None:
+                left = timeout - ticks_diff(ticks_ms(), start) / 1000
+                try:
+                    await within(self._wait_awhile(i), left / (self._others + 1))
+                except Timeout:
+                    self._others = -1
+            else:
+                await self._wait_once(i)
             self._heard = True
             self._active = ticks_ms()
             if self._sock is None:
                 raise self._closed()
+
+    async def _wait_awhile(self, i: int) -> None:
+        await self._wait_once(i)
 
     async def _guarded(self, coroutine: "Coroutine[Any, Any, None]", idle: "Any" = None) -> None:
         """Await it; after ``close_timeout``, or ``idle`` seconds of silence, all ends."""

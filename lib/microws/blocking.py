@@ -52,32 +52,57 @@ def connect(
     write_size: int = 4096,
     pool: "Any" = None,
     sock: "Any" = None,
+    max_redirects: int = 0,
+    keep_headers: bool = False,
+    require_compression: bool = False,
 ) -> "WebSocket":
     """Open a connection to ``url``, ws:// or wss:// (RFC 6455 §4.1).
 
     ``timeout`` in seconds bounds connecting and handshake together, ``close_timeout`` the closing
-    handshake. ``headers``, a mapping or pairs, go with the request. ``ssl`` is an ``SSLContext``;
-    without one, a wss:// server's certificate is verified by the platform's defaults.
-    ``compression`` offers permessage-deflate (RFC 7692): "deflate", or a number, 9 to 15, of
-    window bits for what comes (``ImportError`` where ``compression.py`` was left out).
-    ``max_header`` bounds the head of the server's answer in bytes, ``max_fields`` its fields; the
-    other bounds and sizes are those of ``Connection``. None is no limit. ``pool`` has
-    ``getaddrinfo()``, ``socket()`` and the constants, as the module ``socket``, which it is by
-    default; ``sock`` is a socket of it that is connected already. It is closed with the
-    connection, or where none comes about.
+    handshake. ``ssl`` is an ``SSLContext``; without one, a wss:// server's certificate is verified
+    by the platform's defaults. ``compression`` offers permessage-deflate (RFC 7692): "deflate",
+    or a number, 9 to 15, of window bits for what comes (``ImportError`` where
+    ``compression.py`` was left out). Where no agreement is possible, the connection is made anew
+    without, unless ``require_compression``; ``ws.compression`` tells. ``max_header`` bounds the
+    head of the server's answer in bytes, ``max_fields`` its fields; the other bounds and sizes are
+    those of ``Connection``. None is no limit. ``keep_headers`` keeps that head's fields as
+    ``ws.response_headers``.
+
+    ``pool`` has ``getaddrinfo()``, ``socket()`` and the constants, as the module ``socket``, which
+    it is by default; ``sock`` is a socket of it that is connected already, for one try. It is
+    closed with the connection, or where none comes about.
+
+    ``headers``, a mapping or pairs, go with the request. They may replace Host and Authorization,
+    and cannot have what the handshake consists of: Sec-WebSocket-*, Connection and Upgrade.
+
+    Up to ``max_redirects`` redirects are followed, never from wss:// to ws://; to another server
+    without ``headers`` and without the URL's name and password. Of several addresses that a host
+    has, one that is silent gets a part of ``timeout``.
 
     Raises ``ValueError`` or ``TypeError`` for arguments that make no request, a timeout of
     500000 s or more among them; ``OSError`` (``Timeout`` is one) where no
     connection can be had, or it is reset before the handshake is done; ``HandshakeError`` where
     the server refuses, is no WebSocket server or ends it.
     """
-    check(timeout=timeout)
+    check(timeout=timeout, max_redirects=max_redirects)
     ws = WebSocket(
         True, close_timeout, max_size, max_fragments, read_size, write_size, message_timeout
     )
     steps = connecting(
-        ws, url, headers, subprotocols, ssl, compression, max_header, max_fields, pool, sock
+        ws,
+        (max_redirects, require_compression),
+        url,
+        headers,
+        compression,
+        subprotocols,
+        ssl,
+        max_header,
+        max_fields,
+        pool,
+        sock,
     )
+    if keep_headers:
+        ws.response_headers = {}
     try:
         ws._run(steps, timeout)
     except BaseException:
@@ -341,14 +366,18 @@ class WebSocket(Connection):
             if timeout is not None:
                 left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
                 if left <= 0:
-                    raise Timeout("timed out")
+                    raise self._error or Timeout("timed out")
             # While connecting, the socket may be another one each time.
             self._polled = 0
             self._poller = None
-            if not self._wait(
-                step or READ, left if idle < 0 or step == WRITE else min(left, idle)
-            ):
-                raise Timeout("timed out")
+            # Of several addresses that are still to be tried each has its part of the time.
+            most = left // (self._others + 1)
+            if idle >= 0 and step != WRITE:
+                most = min(most, idle)
+            if not self._wait(step or READ, most):
+                if not self._others:
+                    raise self._error or Timeout("timed out")
+                self._others = -1
 
     def _finish(self) -> None:
         """The last bytes out, and the end of TCP."""

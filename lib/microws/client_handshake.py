@@ -32,73 +32,112 @@ if TYPE_CHECKING:
     from .handshake import TLS, Headers
 
 
+_INTERIM = const(10)  # answers before the one that counts
+
+
 def connecting(
     ws: Connection,
     url: str,
     headers: "Headers | None",
+    compression: "str | int | None",
     subprotocols: "Iterable[str]",
     ssl: "TLS | None",
-    compression: "str | int | None",
     max_header: "int | None",
     max_fields: "int | None",
     pool: "Any" = None,
     sock: "Any" = None,
 ) -> "Steps":
-    """The steps to an open connection; the arguments are those of ``microws.connect()``."""
+    """The steps to an open connection, tried once; the arguments are ``microws.connect()``'s."""
     check(max_header=max_header, max_fields=max_fields)
     ws._secure, host, port, ws.path, user = parse_url(url)
     offered = checked_names(subprotocols)
     check_context(ssl)
     extension = new_extension(compression)
     key = str(b2a_base64(urandom(16)), "ascii").strip()
-    name = "[" + host + "]" if ":" in host else host
+    authority = "[" + host + "]" if ":" in host else host
     if port != (443 if ws._secure else 80):
-        name = "%s:%d" % (name, port)
+        authority = "%s:%d" % (authority, port)
+    lines = []
+    for name, value in pairs(headers):
+        line = ": ".join((name, value))
+        if not is_token(name) or [c for c in value.encode() if (c < 32 and c != 9) or c == 127]:
+            raise ValueError("malformed header " + repr(name))
+        name = name.lower()
+        if name.startswith("sec-websocket-") or name == "upgrade" or name == "connection":
+            raise ValueError("the handshake has its own " + name)
+        if name == "authorization":
+            user = b""
+        if name == "host":
+            authority = value
+        else:
+            lines.append(line)
     # One constant takes less memory than one for each line.
-    lines = [
+    lines.insert(
+        0,
         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13" % (ws.path, name, key)
-    ]
+        "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13" % (ws.path, authority, key),
+    )
     if user:
         lines.append("Authorization: " + basic(user))
     if offered:
         lines.append("Sec-WebSocket-Protocol: " + ", ".join(offered))
     if extension:
         lines.append("Sec-WebSocket-Extensions: " + extension.offer())
-    for name, value in pairs(headers):
-        lines.append(": ".join((name, value)))
-        if not is_token(name) or [c for c in value.encode() if (c < 32 and c != 9) or c == 127]:
-            raise ValueError("malformed header " + repr(name))
     request = build_head(lines)
-    error: Exception = OSError("the name has no address")
+    failure: Exception = OSError("the name has no address")
     addresses: Any = (None,)
     if sock is None:
         if pool is None:
             import socket as pool
-        addresses = pool.getaddrinfo(host, port, 0, pool.SOCK_STREAM)
+        addresses = list(pool.getaddrinfo(host, port, 0, pool.SOCK_STREAM))
+    others = len(addresses)
     for address in addresses:
+        others -= 1
+        ws._others = others
         try:
             if address:
                 sock = pool.socket(address[0], pool.SOCK_STREAM)
-            yield from _reach(ws, sock, address, host, ssl)
-            yield from write_all(ws, request)
+            for step in _reach(ws, sock, address, host, ssl, request):
+                yield step
+                if ws._others < 0:
+                    raise OSError  # it was silent for too long, while there are others
             break
-        except (OSError, ValueError) as failure:
+        except (OSError, ValueError) as error:
             ws._drop_socket()
             # MicroPython tells of a certificate that it refuses with a ValueError.
-            error = failure if isinstance(failure, OSError) else OSError(str(failure))
+            failure = error if isinstance(error, OSError) else OSError(str(error))
     else:
-        raise error
+        raise failure
+    ws._others = 0
     ws.remote_address = "%s:%d" % (host, port)
-    head = yield from read_head(ws, bound(max_header), bound(max_fields), 0)
-    ws.subprotocol, agreed = _check(head, key, offered, extension)
+    at = hi = 0
+    try:
+        for _ in range(_INTERIM + 1):  # RFC 9110 §15.2
+            head = bytearray()
+            at, hi = yield from read_head(
+                ws, head, bound(max_header), bound(max_fields), 0, at, hi
+            )
+            if not 99 < _status(head) < 200 or _status(head) == 101:
+                break
+        fields, ws.subprotocol, agreed = _check(memoryview(head)[:-4], key, offered, extension)
+    except HandshakeError as error:
+        error.status = _status(head)
+        if head.endswith(b"\r\n\r\n"):
+            error.body = bytes(memoryview(ws._rx)[at:hi])
+        raise
+    if ws.response_headers is not None:
+        ws.response_headers = fields
+    ws._start(at, hi)
     if agreed:
         extension.begin(ws)
 
 
-def _reach(ws: Connection, sock: "Any", address: "Any", host: str, ssl: "Any") -> "Steps":
-    """Connect ``sock`` to ``address``, unless it is None: then it is connected already."""
+def _reach(
+    ws: Connection, sock: "Any", address: "Any", host: str, ssl: "Any", request: bytes
+) -> "Steps":
+    """Connect ``sock`` to ``address``, unless it is None: then it is connected already. Ask."""
     ws._sock = adapt(sock)
+    ws._hung_up = False
     sock.setblocking(False)
     nodelay(sock)
     if address:
@@ -116,40 +155,53 @@ def _reach(ws: Connection, sock: "Any", address: "Any", host: str, ssl: "Any") -
         )
         ws._sock = adapt(sock)
         yield from tls_steps(sock)
+    yield from write_all(ws, request)
+
+
+def _status(head: "bytes | bytearray | memoryview") -> int:
+    """The status in a response, or the beginning of one; 0 where it is not HTTP/1."""
+    start = bytes(head[:13])
+    digits = start[7:8] + start[9:12]
+    if (
+        start[:7] + start[8:9] == b"HTTP/1. "
+        and len(digits) == 4
+        and digits.isdigit()
+        and start[12:] in b"\r "
+    ):
+        return int(digits[1:])
+    return 0
 
 
 def _check(
-    head: "Any", key: str, offered: "tuple[str, ...]", extension: "Any"
-) -> "tuple[str | None, bool]":
-    """The subprotocol of a response that is right, and whether the extension was agreed on."""
+    head: "bytes | memoryview", key: str, offered: "tuple[str, ...]", extension: "Any"
+) -> "tuple[dict[str, str], str | None, bool]":
+    """The fields of a response that is right, its subprotocol, whether it takes the extension."""
     try:
         line, headers = parse_head(head)
     except ValueError as error:
         raise HandshakeError("response: %s" % error) from None
-    version, _, rest = line.partition(" ")
-    code, _, phrase = rest.partition(" ")
-    minor = version[7:]
-    spoken = version.startswith("HTTP/1.") and len(minor) == 1 and minor.isdigit()
-    if not spoken or len(code) != 3 or not code.isdigit():
+    status = _status(head)
+    if not status:
         raise HandshakeError("the peer does not speak HTTP/1.1")
-    status = int(code)
-    if status != 101:
-        raise HandshakeError("the server answered %d %s" % (status, phrase), status)
-    if int(minor) < 1:
-        raise HandshakeError("the server speaks HTTP/1.0", status)
     subprotocol = headers.get("sec-websocket-protocol")
     chosen = headers.get("sec-websocket-extensions")
     wrong = ""
-    if headers.get("upgrade", "").lower() != "websocket":
-        wrong = "Upgrade"
+    if status != 101:
+        wrong = "the server answered " + line[9:]
+    elif line[7] == "0":
+        wrong = "the server speaks HTTP/1.0"
+    elif headers.get("upgrade", "").lower() != "websocket":
+        wrong = "upgrade"
     elif not has_token(headers.get("connection", ""), "upgrade"):
-        wrong = "Connection"
+        wrong = "connection"
     elif headers.get("sec-websocket-accept") != accept_key(key):
-        wrong = "Sec-WebSocket-Accept"
+        wrong = "sec-websocket-accept"
     elif chosen and not (extension and extension.accepted(chosen)):
-        wrong = "Sec-WebSocket-Extensions"
+        wrong = "sec-websocket-extensions"
     elif subprotocol is not None and subprotocol not in offered:
-        wrong = "Sec-WebSocket-Protocol"
+        wrong = "sec-websocket-protocol"
     if wrong:
-        raise HandshakeError("wrong %s in the response" % wrong, status)
-    return subprotocol, bool(chosen)
+        if " " not in wrong:
+            wrong = "the response has a wrong " + wrong
+        raise HandshakeError(wrong, status, headers)
+    return headers, subprotocol, bool(chosen)

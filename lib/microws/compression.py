@@ -146,6 +146,7 @@ class Deflate:
     def begin(self, ws: Connection) -> None:
         """It was agreed on: what ``ws`` receives and sends from here on may be compressed."""
         ws._deflate = self
+        ws.compression = "deflate"
         ws._sender = self._sending(ws, ws._sender)
 
     def _sending(self, ws: Connection, sender: "Steps") -> "Steps":

@@ -25,7 +25,7 @@ A front resumes them with ``next()``, and waits. The rules that they keep:
 import sys
 
 from ._compat import MICROPYTHON, const
-from .errors import ConnectionClosed, ProtocolError, WebSocketError
+from .errors import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
 from .loops import ZERO, apply_mask, begun, encode, new_key, validate
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -210,7 +210,9 @@ class Connection:
     - ``path``: path and query of the request;
     - ``remote_address``: ``"host:port"`` of the peer;
     - ``subprotocol``: the one that was agreed on (§1.9), or None;
-    - ``pongs``: how many have come.
+    - ``pongs``: how many have come;
+    - ``compression``: "deflate" where it was agreed on, else None;
+    - ``response_headers``: of the server's response, where ``keep_headers`` asked for them.
 
     ``close_timeout`` in seconds bounds the closing handshake. ``max_size`` bounds a message in
     bytes (then 1009), ``max_fragments`` its frames (1008), ``message_timeout`` in seconds (None:
@@ -226,11 +228,14 @@ class Connection:
     close_reason = ""
     is_text = False
     path = "/"
+    compression: "str | None" = None
     pongs = 0
     remote_address = ""
+    response_headers: "dict[str, str] | None" = None
     subprotocol: "str | None" = None
     _deflate: "Any" = None  # permessage-deflate, where it was agreed on
     _error: "WebSocketError | None" = None
+    _others = 0  # addresses to be tried after this one; -1: it is the turn of the next
     _patience = 60000
     _plain: "Any" = None  # the socket under TLS
     _receiver = OVER
@@ -792,9 +797,10 @@ class Connection:
 _kept = not MICROPYTHON  # whether the client's handshake stays in memory once it is done
 
 
-def connecting(ws: Connection, *arguments: "Any") -> "Steps":
-    """The steps to an open connection: ``client_handshake.connecting()``.
+def connecting(ws: Connection, second_try: "tuple[Any, ...]", *arguments: "Any") -> "Steps":
+    """The steps to an open connection: ``client_handshake.connecting()``, which has ``arguments``.
 
+    Where the server refuses, ``refused.going_on()`` has ``second_try`` as well.
     On a board the modules that these take leave memory once it is open. A program that connects a
     second time will do so again: from then on they stay. Those that it imported itself stay, too.
     """
@@ -804,7 +810,12 @@ def connecting(ws: Connection, *arguments: "Any") -> "Steps":
 
     new = [name for name in sys.modules if name not in before] if before else ()
     try:
-        yield from steps(ws, *arguments)
+        try:
+            yield from steps(ws, *arguments)
+        except HandshakeError as error:
+            from .refused import going_on
+
+            yield from going_on(ws, error, second_try, *arguments)
     finally:
         _kept = True
         for name in new:

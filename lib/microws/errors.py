@@ -16,12 +16,20 @@ class HandshakeError(WebSocketError):
 
     ``status`` is an HTTP status: the one that the server answered (client side), the one that
     was sent to the client (server side), or 0 where there was none.
+
+    A client has the server's ``headers`` as well, values by lower-case name (several Set-Cookie
+    with LF between them), and the start of its ``body``, at most 1 KiB.
     """
 
-    def __init__(self, reason: str, status: int = 0) -> None:
+    body = b""
+
+    def __init__(
+        self, reason: str, status: int = 0, headers: "dict[str, str] | None" = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.headers = headers or {}
 
 
 class _Closed(WebSocketError):

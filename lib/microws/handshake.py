@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+_SKIPPED = const(16384)  # bytes of cookies
 _TOKEN = const(b"-!#$%&'*+.^_`|~0123456789")  # beside letters
 
 
@@ -34,13 +35,6 @@ def accept_key(key: str) -> str:
 
 # Texts are looked through as bytes: MicroPython keeps each character that it makes a str of for
 # ever.
-
-
-def is_visible(text: str) -> bool:
-    for c in text.encode():
-        if not 32 < c < 127:
-            return False
-    return True
 
 
 def is_token(text: str) -> bool:
@@ -59,20 +53,21 @@ def has_token(value: str, name: str) -> bool:
     return name in tokens(value.lower())
 
 
-def parse_head(head: bytes) -> "tuple[str, dict[str, str]]":
+def parse_head(head: "bytes | memoryview") -> "tuple[str, dict[str, str]]":
     """The first line and the header fields, by lower-case name, of a request or a response.
 
-    Fields of one name are joined with commas (RFC 9110 §5.3), so a field that may stand only
-    once fails its own check when it stands twice. ``ValueError`` where it is malformed.
+    Fields of one name are joined with commas (RFC 9110 §5.3), Set-Cookie with LF, so a field that
+    may stand only once fails its own check when it stands twice. A byte over 127 may stand in a
+    value and means nothing here: it becomes U+FFFD. ``ValueError`` where it is malformed.
     """
     ascii = bytearray(head)
     for i in range(len(ascii)):
         c = ascii[i]
         if c > 127:
-            ascii[i] = 63  # "?": such bytes may stand in a value and mean nothing here
+            ascii[i] = 127
         elif (c < 32 and c not in (9, 10, 13)) or c == 127:
             raise ValueError("control character in header")
-    lines = str(ascii, "ascii").split("\r\n")
+    lines = str(ascii, "ascii").replace("\x7f", "\ufffd").split("\r\n")
     if [line for line in lines if "\r" in line or "\n" in line]:
         raise ValueError("line must end with CR LF")
     headers: dict[str, str] = {}
@@ -82,7 +77,9 @@ def parse_head(head: bytes) -> "tuple[str, dict[str, str]]":
             raise ValueError("malformed header field")
         name = name.lower()
         value = value.strip(" \t")
-        headers[name] = headers[name] + ", " + value if name in headers else value
+        if name in headers:
+            value = headers[name] + ("\n" if name == "set-cookie" else ", ") + value
+        headers[name] = value
     return lines[0], headers
 
 
@@ -133,16 +130,24 @@ def nodelay(sock: "Any") -> None:
 
 
 def read_head(
-    ws: Connection, max_header: int, max_fields: int, status: int
-) -> "Generator[int, None, Any]":
-    """The steps to the head of a request or a response, without the empty line at its end.
+    ws: Connection,
+    head: bytearray,
+    max_header: int,
+    max_fields: int,
+    status: int = 0,
+    at: int = 0,
+    hi: int = 0,
+    keep_cookies: bool = True,
+) -> "Generator[int, None, tuple[int, int]]":
+    """The steps that put the head of a request or a response, with its empty line, into ``head``.
 
-    What came behind it begins the connection. Over a bound: ``HandshakeError`` with ``status``.
+    They begin with ``_rx[at:hi]``, and give such a place of what came behind it. The cookies in it
+    may be skipped. Over a bound: ``HandshakeError`` with ``status``; 0 is for a client.
     """
     rx = ws._rx
-    head = bytearray()
-    newlines = lines = at = hi = 0  # newlines: how much of CR LF CR LF stands at the end
-    while newlines < 4:
+    line = lines = skipped = 0  # line: where the one in progress begins
+    skip = False
+    while True:
         if at == hi:
             yield READ
             at = 0
@@ -152,25 +157,37 @@ def read_head(
                 continue
             if not hi:
                 raise HandshakeError("the connection ended before the handshake was done")
-        start = at
-        while at < hi and newlines < 4:
-            c = rx[at]
-            at += 1
-            if c == 13:
-                newlines = 3 if newlines == 2 else 1
-            elif c == 10 and newlines & 1:
-                newlines += 1
-                lines += 1
-            else:
-                newlines = 0
-        if len(head) + at - start > max_header:
+        stop = rx.find(b"\n", at, hi) + 1
+        ended = stop > 0
+        if not ended:
+            stop = hi
+        head.extend(memoryview(rx)[at:stop])
+        lone = ended and head[-2:-1] != b"\r"
+        if skip:
+            skipped += stop - at
+        elif not keep_cookies and head[line : line + 7].lower() == b"cookie:":
+            skip = True
+            skipped += len(head) - line
+        at = stop
+        if skip:
+            head[line:] = b"" if ended else head[-1:]
+            skip = not ended
+        # The same however it came in pieces: a line is judged where it is known what it is.
+        over = len(head) > max_header and (ended or len(head) - line > 6)
+        if skipped > _SKIPPED:
+            over = max_header = _SKIPPED
+        if over:
             raise HandshakeError("header over %d bytes" % max_header, status)
-        if lines > max_fields + 2:  # the first line and the empty one
-            # Each takes much more memory than its bytes once they are taken apart.
-            raise HandshakeError("over %d header fields" % max_fields, status)
-        head.extend(memoryview(rx)[start:at])
-    ws._start(at, hi)
-    return memoryview(head)[:-4]
+        if lone:
+            raise HandshakeError("a line must end with CR LF", status and 400)
+        if ended:
+            lines += 1
+            if lines > max_fields + 2:  # the first line and the empty one
+                # Each takes much more memory than its bytes once they are taken apart.
+                raise HandshakeError("over %d header fields" % max_fields, status)
+            if len(head) == line + 2:
+                return at, hi
+            line = len(head)
 
 
 def write_all(ws: Connection, data: "Any") -> "Steps":

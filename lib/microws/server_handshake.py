@@ -10,7 +10,6 @@ from .handshake import (
     build_head,
     has_token,
     is_token,
-    is_visible,
     new_extension,
     nodelay,
     pairs,
@@ -56,8 +55,9 @@ _EXTRA = {
 class Request:
     """What a client asks for, as a program may look at it before the upgrade.
 
-    ``path`` has the query in it; ``headers`` maps lower-case names to values;
-    ``remote_address`` is ``"host:port"``.
+    ``path`` has the query in it; ``headers`` maps lower-case names to values (no Cookie unless
+    ``keep_cookies``); ``remote_address`` is ``"host:port"``. A ``method`` HEAD is answered as GET
+    is; the body is left out by itself.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class ServerHandshake:
     path = "/"
     subprotocol: "str | None" = None
     agreed = False  # on the extension
+    is_head = False  # the request is one that is answered without a body
     _answer: "Any" = None
 
     def __init__(
@@ -95,7 +96,7 @@ class ServerHandshake:
         self._process_request = process_request
         self._is_full = is_full
 
-    def respond(self, head: bytes) -> bytes:
+    def respond(self, head: "bytes | memoryview") -> bytes:
         """The response to a request that is accepted.
 
         Raises ``HandshakeError`` with the status for one that is not: then see ``refuse()``.
@@ -105,7 +106,7 @@ class ServerHandshake:
         except ValueError as error:
             raise HandshakeError(str(error), 400) from None
         parts = line.split(" ")
-        if len(parts) != 3 or not is_visible(parts[1]) or not is_token(parts[0]):
+        if len(parts) != 3 or not _is_target(parts[1]) or not is_token(parts[0]):
             raise HandshakeError("malformed request line", 400)
         method, path, version = parts
         if path.startswith("http://") or path.startswith("https://"):  # §4.2.1, item 1
@@ -115,11 +116,11 @@ class ServerHandshake:
             raise HandshakeError("malformed request line", 400)
         if not path.startswith("/"):
             raise HandshakeError("malformed request line", 400)
-        if major != "1" or minor == "0":
+        if major != "1":
             raise HandshakeError("HTTP/1.1 required", 505)
         self.path = path
         host = headers.get("host", "")
-        if not host or "," in host:
+        if "," in host or not (host or minor == "0"):
             raise HandshakeError("exactly one Host required", 400)
         if self._process_request:
             request = Request(method, path, headers, self.remote_address)
@@ -127,15 +128,15 @@ class ServerHandshake:
             if self._answer:
                 status = self._answer[0]
                 raise HandshakeError("answered with HTTP %d" % status, status)
-        if method != "GET":
+        upgrades = has_token(headers.get("upgrade", ""), "websocket") and has_token(
+            headers.get("connection", ""), "upgrade"
+        )
+        if method != "GET" and (upgrades or method != "HEAD"):
             raise HandshakeError("only GET here", 405)
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             raise HandshakeError("no body allowed", 400)
-        if not (
-            has_token(headers.get("upgrade", ""), "websocket")
-            and has_token(headers.get("connection", ""), "upgrade")
-        ):
-            raise HandshakeError("WebSocket only: Upgrade: websocket required", 426)
+        if not upgrades or minor == "0":
+            raise HandshakeError("WebSocket only: HTTP/1.1 and Upgrade: websocket required", 426)
         if headers.get("sec-websocket-version") != "13":
             raise HandshakeError("Sec-WebSocket-Version: 13 required", 426)
         key = headers.get("sec-websocket-key", "")
@@ -177,7 +178,22 @@ class ServerHandshake:
         if isinstance(body, bytes):
             lines.append("Content-Length: %d" % len(body))
             body = (body,)
-        return build_head(lines), body
+        return build_head(lines), () if self.is_head else body
+
+
+def _is_target(text: str) -> bool:
+    """Whether these bytes may stand in a request's target (RFC 9112 §3.2, RFC 3986 §3.3).
+
+    Browsers send some that may not: "|", "^" and brackets, in a query "\\", "`" and braces, too
+    (https://url.spec.whatwg.org/#path-percent-encode-set). These are let through.
+    """
+    refused = b'"#<>\\`{}'
+    for c in text.encode():
+        if c == 63:  # "?"
+            refused = b'"#<>'
+        if not 32 < c < 127 or c in refused:
+            return False
+    return True
 
 
 def listening_socket(host: "str | None", port: "int | None", pool: "Any", sock: "Any") -> "Any":
@@ -215,6 +231,7 @@ def accepting(
     ssl: "Any",
     max_header: int,
     max_fields: int,
+    keep_cookies: bool = False,
 ) -> "Steps":
     """The steps to an open connection. Who is refused is told why: then ``HandshakeError``."""
     ws._sock = sock
@@ -227,18 +244,23 @@ def accepting(
     ws._sock = adapt(sock)
     if ssl:
         yield from tls_steps(sock)
+    head = bytearray()
     try:
         try:
-            head = yield from read_head(ws, max_header, max_fields, 431)
-            answer = handshake.respond(head)
+            lo, hi = yield from read_head(
+                ws, head, max_header, max_fields, 431, 0, 0, keep_cookies
+            )
+            ws._start(lo, hi)
+            answer = handshake.respond(memoryview(head)[:-4])
         except MemoryError:
             raise HandshakeError("out of memory", 503) from None
         finally:
+            handshake.is_head = head[:5] == b"HEAD "
             ws.path = handshake.path
     except HandshakeError as error:
         yield from refusing(ws, handshake, error)
         raise
-    head = None
+    del head
     yield from write_all(ws, answer)
     ws.subprotocol = handshake.subprotocol
     if handshake.agreed:
