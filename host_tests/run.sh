@@ -31,7 +31,7 @@ if [ $# -gt 0 ]; then
 else
     [ ! -e .cache/conformance/site/.set-up ] || ./host_tests/conformance/run.sh --quick
     .venv/bin/python -m coverage erase
-    .venv/bin/python -m coverage run -m pytest --timeout 300 -n 2
+    .venv/bin/python -m coverage run -m pytest --timeout 300 -n 2 --dist worksteal
     .venv/bin/python -m coverage combine --quiet
     .venv/bin/python -m coverage report
 fi
