@@ -59,6 +59,10 @@ def main() -> None:
         asyncio.new_event_loop()  # what is left of the role takes memory
         gc.collect()
         try:
+            if "firmware.sketch" in sys.modules:
+                from firmware import sketch
+
+                sketch.count_crash()
             from firmware import crash
 
             crash.end(error)

@@ -42,16 +42,22 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
 
     values = Values(settings, read, settings["sample_interval"] or _INTERVAL, publish)
     watch = asyncio.create_task(values.watch()) if outbox.keeps else None
+
+    def say(text: str) -> None:
+        if not text.startswith(("error:", '{"error"')):  # a server has no use for these
+            outbox.put(text)
+
+    sketch = asyncio.create_task(values.watch_sketch(say))
     try:
-        await _live(settings, values, outbox, watch)
+        await _live(settings, values, outbox, watch, say)
     finally:
+        sketch.cancel()
         if watch:
             watch.cancel()
-        if values.outputs:
-            values.outputs.rest()
+        values.end()
 
 
-async def _live(settings, values, outbox, watch):
+async def _live(settings, values, outbox, watch, say):
     verifier = None
     if settings["url"].lower().startswith("wss:"):
         from firmware.certificates import Verifier
@@ -71,6 +77,7 @@ async def _live(settings, values, outbox, watch):
             before = uptime()
             address = await net.wait_for_address(settings)
             answered += uptime() - before
+            await values.start_sketch(say)
             session = _Session(settings, values, outbox, known, verifier)
             await session.live(address, watch)
             starved = starved + 1 if session.starved else 0
@@ -123,6 +130,7 @@ class _Session:
         self._ws: Any = None
         self._sending = None  # when the message that is on its way began
         self._messages = Bound(_MESSAGES, "received %d more messages, too many to show")
+        self.name = "server"  # for a sketch
         self.answered = False
         self.starved = False
         self.held = 0
@@ -142,6 +150,10 @@ class _Session:
             log("connected to %s, handshake done" % ws.remote_address)
             self.answered = True
             self._outbox.open()
+            sketch = self._values.sketch
+            greeting = sketch and await sketch.call("on_connect", self)
+            if greeting:
+                await self._send(greeting)
             tasks = [
                 asyncio.create_task(self._receive()),
                 asyncio.create_task(self._send_all()),
@@ -167,6 +179,7 @@ class _Session:
         finally:
             if tasks:
                 self._outbox.close()
+                self._values.tell_sketch("on_disconnect", self)
                 tasks[1].cancel()
                 if not watch:
                     tasks[2].cancel()
@@ -243,7 +256,11 @@ class _Session:
                 message = await self._ws.recv()
                 if self._messages.allows():
                     log("received " + describe_message(message))
-                self._values.command(message, self)  # the answer, if any, is not for a server
+                # An answer to a command, if there is any, is not for a server.
+                if self._values.command(message, self) is None and self._values.sketch:
+                    reply = await self._values.sketch.message(message, self)
+                    if reply:
+                        self._outbox.put(reply)
         except (MemoryError, OSError, WebSocketError) as error:
             log(describe_error(error))
 
@@ -259,7 +276,7 @@ class _Session:
         self._sending = uptime()
         await self._ws.send(message)
         self._sending = None
-        log("sent " + message)
+        log("sent " + describe_message(message))
 
     def _is_stuck(self):
         """Whether the server takes no bytes any more, though it may go on sending some."""

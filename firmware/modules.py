@@ -1,6 +1,7 @@
 """Which modules are in memory, and when: a small heap has no room for all of them at once."""
 
 import gc
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -30,12 +31,14 @@ def unload() -> None:
 
 
 def wanted_by(settings: dict) -> list:
-    """The modules that only these settings need."""
+    """The modules that only these settings need, or a sketch."""
     wanted = [name for name in ("outputs", "inputs") if settings[name]]
     if settings["format"] == "json":
         wanted.append("samples")
     if wanted:
         wanted.append("reports")
+    if "sketch.py" in os.listdir():
+        wanted.append("sketch")
     return wanted
 
 

@@ -38,6 +38,7 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
     if isinstance(urls, str):
         urls = [urls]
     sampling = asyncio.create_task(board.values.watch())
+    sketch = asyncio.create_task(board.values.watch_sketch(lambda text: None))
 
     def look():
         if sampling.done():
@@ -47,8 +48,8 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
         await stay_connected(settings, urls, board.begin, look)
     finally:
         sampling.cancel()
-        if board.values.outputs:
-            board.values.outputs.rest()
+        sketch.cancel()
+        board.values.end()
 
 
 def name_of(settings: dict) -> str:

@@ -23,12 +23,12 @@ class Outbox:
         self.keeps = size > 0
         self._size = size or _SIZE
         self._waiting: deque = deque((), self._size)  # noqa: RUF037  (as MicroPython wants it)
-        self._current: str | None = None  # the one that is on its way
+        self._current: str | bytes | None = None  # the one that is on its way
         self._dropped = 0
         self._news = asyncio.Event()
         self._is_open = False
 
-    def put(self, message: str) -> None:
+    def put(self, message: "str | bytes") -> None:
         """Have a message sent; where nothing is kept and there is no server, it is dropped."""
         if not (self.keeps or self._is_open):
             return
@@ -55,7 +55,7 @@ class Outbox:
         """The server is gone."""
         self._is_open = False
 
-    async def send_all(self, send: "Callable[[str], Awaitable[None]]") -> None:
+    async def send_all(self, send: "Callable[[str | bytes], Awaitable[None]]") -> None:
         """`await send(message)` for each, the oldest first, without end."""
         while True:
             if self._current is None:

@@ -42,7 +42,9 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
         from firmware.certificates import server_context
 
         ssl = server_context(settings)
-    tasks = [asyncio.create_task(service.watch()), asyncio.create_task(service.values.watch())]
+    values = service.values
+    work = (service.watch(), values.watch(), values.watch_sketch(service.say))
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         while True:
             try:
@@ -53,13 +55,13 @@ async def run(settings: dict, read: "Callable[[], int]") -> None:
     finally:
         for task in tasks:
             task.cancel()
-        if service.values.outputs:
-            service.values.outputs.rest()
+        values.end()
 
 
 async def _listen(settings, service, watch, ssl):
     """Serve at one address, until it is gone."""
     address = await net.wait_for_address(settings)
+    await service.values.start_sketch(service.say)
     max_size = settings["max_size"] or _MAX_SIZE
     try:
         server = await serve(
@@ -110,7 +112,7 @@ async def _listen(settings, service, watch, ssl):
 class _Client:
     def __init__(self, label, name):
         self.label = label
-        self.name = name  # in the chat, "" for none
+        self.name = name or label  # what the others call it
         self.watches = False  # it may do nothing else
         self.dropped = 0  # of the messages to it, as far as they are counted
         self.tell = 1  # dropped messages that are worth the next line
@@ -185,6 +187,9 @@ class _Service:
             "max_clients": self.max_clients,
             "values": {name: found[0] for name, found in self.values.newest.items()},
         }
+        sketch = self.values.sketch
+        if sketch:
+            more["sketch"] = {"errors": sketch.errors, "error": sketch.error or None}
         if ticket:
             more["ticket"] = ticket
         return self.counters.report(more)
@@ -209,6 +214,9 @@ class _Service:
         try:
             if self._has_pins:
                 await self._send_to_who_is_there(ws, self._first_message(client))
+            greeting = self.values.sketch and await self.values.sketch.call("on_connect", client)
+            if greeting:
+                await self._send_to_who_is_there(ws, greeting)
             await self._converse(ws, client, name or ws.remote_address)
         except (MemoryError, OSError, WebSocketError) as error:
             self._count_dropped(ws)
@@ -219,6 +227,7 @@ class _Service:
         finally:
             self.counters.closed(code)
             del self.clients[ws]
+            self.values.tell_sketch("on_disconnect", client)
             if not self.clients and self.values.outputs:
                 self.values.outputs.idle()
         await ws.close(1011 if code == 1011 else 1008)  # where it is not closed yet
@@ -242,13 +251,16 @@ class _Service:
             for message in messages:
                 self.counters.received(message)
                 reply = self._reply(ws, client, name, message)
+                if reply is None:
+                    sketch = self.values.sketch
+                    reply = sketch and await sketch.message(message, client)
                 if reply or count % _PROBE == 0:
                     await self._send_to_who_is_there(ws, reply)
             del message, messages  # not in memory while it waits for the next
             await asyncio.sleep(0)  # the others have their turn
 
     def _reply(self, ws, client, name, message):
-        """Deal with a message; the answer to its sender, "" for none."""
+        """Deal with a message; the answer to its sender, "" for none, None where a sketch may."""
         is_text = isinstance(message, str)
         if is_text and message.startswith("ping:") and len(message) < _PING_LIMIT:
             # A browser cannot send a Ping of the protocol.
@@ -265,7 +277,7 @@ class _Service:
             return "" if is_text and message.startswith("error:") else "error: you may only watch"
         if self._chat:
             self._pass_on(ws, name, message)
-        return ""
+        return None
 
     async def _send_to_who_is_there(self, ws, message):
         """Send it; or a Ping, for ""."""
@@ -282,7 +294,7 @@ class _Service:
         await _within(ws.send(message))
 
     def _names(self):
-        return [client.name or client.label for client in self.clients.values()]
+        return [client.name for client in self.clients.values()]
 
     def _first_message(self, client):
         from firmware import reports
@@ -295,6 +307,8 @@ class _Service:
         }
         if self._chat:
             about["clients"] = self._names()
+        if self.values.sketch and self.values.sketch.error:
+            about["error"] = self.values.sketch.error
         return reports.first_message(self.values, about)
 
     async def _next(self, ws, client, probe):
@@ -326,6 +340,11 @@ class _Service:
             self.counters.sent(said, count)
         except MemoryError:
             log("no memory to pass on what %s says" % name)
+
+    def say(self, text):
+        """A text to all clients."""
+        if self.server and self.server.clients:
+            self.counters.sent(text, self.server.broadcast(text))
 
     def _publish(self, items, now, source):
         """Values of this board, to all clients; who commanded them is one of these."""

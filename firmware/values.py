@@ -5,10 +5,12 @@ as one object. What commands an output is told by outputs.py.
 """
 
 import asyncio
+import os
 
 import machine
 from microws._compat import ticks_add, ticks_diff, ticks_ms
 
+from firmware import net
 from firmware.log import log, tenths
 
 TYPE_CHECKING = False
@@ -68,6 +70,8 @@ class Values:
         self.newest: dict = {}
         #: Where they are kept for a while: a History, or None.
         self.history: Any = None
+        #: What the board's owner has written: a Sketch, or None.
+        self.sketch: Any = None
         self.outputs: Any = None
         if settings["outputs"]:
             from firmware.outputs import Outputs
@@ -85,6 +89,35 @@ class Values:
             self.inputs = make_inputs(settings["inputs"], interval)
         else:
             self.inputs = {"pin0": Input(read, interval)}
+
+    async def start_sketch(self, say: "Callable[[str], None]") -> None:
+        """The network is up: start sketch.py, where there is one; `say` sends a text of it."""
+        if self.sketch is None and has_sketch():
+            from firmware.sketch import Sketch
+
+            self.sketch = Sketch(self, say)
+        if self.sketch:
+            await self.sketch.look()
+
+    async def watch_sketch(self, say: "Callable[[str], None]") -> None:
+        """Start it where it comes later, and again where it has changed, without end."""
+        while self.sketch is None:
+            await asyncio.sleep(1)
+            if has_sketch() and net.address():
+                await self.start_sketch(say)
+        await self.sketch.live()
+
+    def tell_sketch(self, name: str, client: "Any") -> None:
+        """Call a function of the sketch, which may take its time."""
+        if self.sketch and self.sketch.has(name):
+            asyncio.create_task(self.sketch.call(name, client))  # noqa: RUF006  (asyncio has it)
+
+    def end(self) -> None:
+        """The program ends: the sketch, too, and every output is as it was at the start."""
+        if self.sketch:
+            self.sketch.stop()
+        if self.outputs:
+            self.outputs.rest()
 
     async def watch(self) -> None:
         """Look at the inputs and tell what they read, without end."""
@@ -154,6 +187,15 @@ class Values:
         if changed:
             self.tell(changed, source)
         return wrong
+
+
+def has_sketch() -> bool:
+    """Whether there is a sketch.py."""
+    try:
+        os.stat("sketch.py")
+    except OSError:
+        return False
+    return True
 
 
 def text_of(value: "Any") -> str:
