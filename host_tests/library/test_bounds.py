@@ -62,6 +62,7 @@ DEFAULTS = [
     (aio.serve, "max_clients", 8),
     (aio.serve, "max_pending", 8),
     (aio.serve, "max_backlog", 4096),
+    (aio.serve, "max_body", 0),
 ]
 
 

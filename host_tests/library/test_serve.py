@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import socket
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -30,6 +31,8 @@ def answer(request):
     if path == "/look":
         seen = [request.method, path, request.headers["x-one"], request.headers["x-two"]]
         return 200, (("Content-Type", "application/json"),), json.dumps(seen).encode()
+    if path == "/body":
+        return 200, {"X-Type": type(request.body).__name__}, b"got " + request.body
     if path == "/mistake":
         raise ZeroDivisionError("on purpose")
     if path == "/pieces":
@@ -126,6 +129,52 @@ def test_the_hook_sees_the_request_and_answers_it(serving):
     server.wait_for("refused /look 200")
     response, body = server.get("/look", "PUT", "body", **{"X-One": "1", "x-TWO": "two"})
     assert json.loads(body) == ["PUT", "/look", "1", "two"]
+
+
+def exchange(server, *parts):
+    """The answer to a request that comes in these parts, each once the one before was answered."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", server.port), 30) as peer:
+        for part in parts:
+            peer.sendall(part)
+            answer += peer.recv(4096)
+        while more := peer.recv(4096):
+            answer += more
+    return answer
+
+
+def test_the_hook_is_given_a_body(serving):
+    server = serving(max_body=600)
+    for size in (0, 1, 600):
+        response, body = server.get("/body", "POST", b"x" * size)
+        assert (response.status, body) == (200, b"got " + b"x" * size)
+    response, body = server.get("/body", "POST", b"x" * 601)
+    assert (response.status, response.reason) == (413, "Content Too Large")
+    assert body == b"body over 600 bytes\n"
+    head = b"POST /body HTTP/1.1\r\nHost: h\r\n"
+    for field, status in (
+        (b"Transfer-Encoding: chunked", b"411"),
+        (b"Content-Length: +5", b"400"),
+        (b"Content-Length: " + b"9" * 300, b"413"),
+        (b"Content-Length: 3\r\nContent-Length: 5", b"400"),
+    ):
+        assert exchange(server, head + field + b"\r\n\r\n").startswith(b"HTTP/1.1 " + status)
+    told = head + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    answer = exchange(server, told, b"abc")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\ngot abc")
+    assert exchange(server, told + b"abc").startswith(b"HTTP/1.1 200 OK\r\n")
+    # What follows a body is not taken for frames, and a WebSocket has none.
+    upgrade = request("Content-Length: 3") + b"abc"
+    assert exchange(server, upgrade).startswith(b"HTTP/1.1 400 ")
+    with server.connect() as ws:
+        ws.send("hello")
+        assert ws.recv() == "hello"
+
+
+def test_without_max_body_none_is_read(serving):
+    response, body = serving().get("/body", "POST", b"x" * 10)
+    assert (response.status, body) == (200, b"got ")
 
 
 def test_the_hook_answers_in_pieces(serving):

@@ -42,6 +42,7 @@ def serve(
     max_header: "int | None" = 4096,
     max_fields: "int | None" = 64,
     keep_cookies: bool = False,
+    max_body: int = 0,
     max_pending: "int | None" = 8,
     message_timeout: "float | None" = 60,
     read_size: int = 512,
@@ -57,7 +58,8 @@ def serve(
 
     ``process_request(request)`` sees a request before the upgrade: it gives None to go on, or
     ``(status, headers, body)`` for an HTTP response, the headers as a mapping or pairs, the body
-    as bytes or an iterable of bytes. A client past ``max_clients`` gets HTTP 503.
+    as bytes or an iterable of bytes. Of a request, at most ``max_body`` bytes of a body are read
+    before it is asked. A client past ``max_clients`` gets HTTP 503.
     ``on_refused(ws, error)`` hears of each that got no WebSocket.
 
     At most ``max_pending`` connections are on their way to a WebSocket, or are answered with plain
@@ -78,6 +80,7 @@ def serve(
         max_pending=max_pending,
         max_header=max_header,
         max_fields=max_fields,
+        max_body=max_body,
         handshake_timeout=handshake_timeout,
         keepalive_timeout=keepalive_timeout,
     )
@@ -103,7 +106,7 @@ def serve(
         handler,
         (host, port, pool, sock),
         new,
-        (ssl, bound(max_header), bound(max_fields), keep_cookies),
+        (ssl, bound(max_header), bound(max_fields), keep_cookies, bound(max_body)),
         bound(max_clients),
         bound(max_pending),
         on_refused,
@@ -192,7 +195,7 @@ class Server(SocketWaiter):
         handler: "Callable[[ServerConnection], Awaitable[object]]",
         place: "tuple[str | None, int | None, Any, Any]",
         new: "Callable[[Any], tuple[ServerConnection, ServerHandshake]]",
-        rest: "tuple[Any, int, int, bool]",
+        rest: "tuple[TLS | None, int, int, bool, int]",
         max_clients: int,
         max_pending: int,
         on_refused: "Callable[[ServerConnection, Exception], object] | None",

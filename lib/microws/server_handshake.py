@@ -38,6 +38,8 @@ _REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    411: "Length Required",
+    413: "Content Too Large",
     426: "Upgrade Required",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
@@ -57,12 +59,19 @@ class Request:
 
     ``path`` has the query in it; ``headers`` maps lower-case names to values (no Cookie unless
     ``keep_cookies``); ``remote_address`` is ``"host:port"``. A ``method`` HEAD is answered as GET
-    is; the body is left out by itself.
+    is; the body is left out by itself. ``body`` is that of the request, as far as ``max_body`` of
+    ``serve()`` lets one in.
     """
 
     def __init__(
-        self, method: str, path: str, headers: "dict[str, str]", remote_address: str
+        self,
+        method: str,
+        path: str,
+        headers: "dict[str, str]",
+        remote_address: str,
+        body: "bytes | bytearray" = b"",
     ) -> None:
+        self.body = body
         self.method = method
         self.path = path
         self.headers = headers
@@ -79,6 +88,7 @@ class ServerHandshake:
 
     remote_address = ""
     path = "/"
+    body: "bytes | bytearray" = b""
     subprotocol: "str | None" = None
     agreed = False  # on the extension
     is_head = False  # the request is one that is answered without a body
@@ -123,7 +133,7 @@ class ServerHandshake:
         if "," in host or not (host or minor == "0"):
             raise HandshakeError("exactly one Host required", 400)
         if self._process_request:
-            request = Request(method, path, headers, self.remote_address)
+            request = Request(method, path, headers, self.remote_address, self.body)
             self._answer = self._process_request(request)
             if self._answer:
                 status = self._answer[0]
@@ -232,6 +242,7 @@ def accepting(
     max_header: int,
     max_fields: int,
     keep_cookies: bool = False,
+    max_body: int = 0,
 ) -> "Steps":
     """The steps to an open connection. Who is refused is told why: then ``HandshakeError``."""
     ws._sock = sock
@@ -250,6 +261,12 @@ def accepting(
             lo, hi = yield from read_head(
                 ws, head, max_header, max_fields, 431, 0, 0, keep_cookies
             )
+            if max_body:
+                from .bodies import read_body
+
+                handshake.body, lo = yield from read_body(
+                    ws, memoryview(head)[:-4], lo, hi, max_body
+                )
             ws._start(lo, hi)
             answer = handshake.respond(memoryview(head)[:-4])
         except MemoryError:
