@@ -51,6 +51,7 @@ def main() -> None:
         try:
             if _task:
                 asyncio.run(end_role())
+            net.drain()
         except KeyboardInterrupt:
             pass  # at once, then
         log("stopped by Ctrl-C")
@@ -80,6 +81,7 @@ def start(settings: dict) -> None:
     version = ".".join([str(part) for part in sys.implementation.version[:3]])
     python = sys.implementation.name + " " + version
     log("starting as %s, board %s, %s" % (role, settings["board"], python))
+    net.start(settings)  # as boot.py did: the roles are about to ask for sockets
     if not net.has_driver():
         return  # to the prompt: a reset would only bring the same again
     from firmware import crash
@@ -104,6 +106,7 @@ def start(settings: dict) -> None:
 
         read = sampler(settings["sample_pin"])
     asyncio.run(live(run(settings, read)))
+    net.drain()
 
 
 async def live(role: "Any") -> None:

@@ -1,23 +1,32 @@
 """Boards as data: which chip, which interface, which pins.
 
-A profile's keys: `chip` (a key of CHIPS; None in "custom", whatever runs), `interface` (the class
-in `network`), `spi` (the number for machine.SPI), `sck`, `mosi`, `miso`, `cs`, `int`, `reset`
-(GPIO numbers, None where nothing is wired), `analog` (the GPIO to sample when the configuration
-names none) and `led` (a plain one, None where the board has none for sure).
+A profile's keys: `chip` (a key of CHIPS; None in "custom", whatever runs), `driver` ("firmware"
+for MicroPython's own, "w5500" for that in lib/w5500), `interface` (the class in `network`, or
+"W5500" of that driver), `spi` (the number for machine.SPI), `sck`, `mosi`, `miso`, `cs`, `int`,
+`reset` (GPIO numbers, None where nothing is wired), `analog` (the GPIO to sample when the
+configuration names none) and `led` (a plain one, None where the board has none for sure).
 """
 
+OURS = "w5500"  # the driver in lib/w5500
 
-def _w5500(chip, spi, sck, mosi, miso, cs, interrupt, reset, analog, led):
+
+def _w5500(chip, spi, sck, mosi, miso, cs, interrupt, reset, analog, led, driver="firmware"):
     interface = "WIZNET5K" if chip == "RP2040" else "LAN"
     return {
-        "chip": chip, "interface": interface, "spi": spi, "sck": sck, "mosi": mosi, "miso": miso,
-        "cs": cs, "int": interrupt, "reset": reset, "analog": analog, "led": led,
+        "chip": chip, "driver": driver, "interface": "W5500" if driver == OURS else interface,
+        "spi": spi, "sck": sck, "mosi": mosi, "miso": miso, "cs": cs, "int": interrupt,
+        "reset": reset, "analog": analog, "led": led,
     }  # fmt: skip
 
 
-def _pico_w(chip):
-    radio = (23, 24, 25, 29)  # what its radio keeps busy
-    return {"chip": chip, "interface": "WLAN", "radio": radio, "analog": 26, "led": None}
+def _wifi(chip, analog, radio=()):
+    return {
+        "chip": chip, "driver": "firmware", "interface": "WLAN", "radio": radio, "analog": analog,
+        "led": None,
+    }  # fmt: skip
+
+
+_PICO_RADIO = (23, 24, 25, 29)  # what its radio keeps busy
 
 
 PROFILES = {
@@ -31,9 +40,16 @@ PROFILES = {
     # Its INT is GPIO34, which has no pull-up of its own: the board needs a resistor to 3.3 V.
     "m5stack-lan-base":         _w5500("ESP32",     2, 18, 23, 19, 26, 34, 13,   36, None),
     "wiznet-w5500-evb-pico":    _w5500("RP2040",    0, 18, 19, 16, 17, 21, 20,   26, 25),
-    "esp32-wifi":               {"chip": "ESP32", "interface": "WLAN", "analog": 36, "led": None},
-    "raspberry-pi-pico-w":      _pico_w("RP2040"),
-    "raspberry-pi-pico-2-w":    _pico_w("RP2350"),
+    # No stock firmware has a driver for these, or it needs an INT that they do not wire.
+    "pico-w5500":               _w5500("RP2040",    0, 18, 19, 16, 17, 21, 20,   26, 25, OURS),
+    "pico2-w5500":              _w5500("RP2350",    0, 18, 19, 16, 17, 21, 20,   26, 25, OURS),
+    "wiznet-w5500-evb-pico2":   _w5500("RP2350",    0, 18, 19, 16, 17, 21, 20,   26, 25, OURS),
+    "m5stack-atom-poe":         _w5500("ESP32",     1, 22, 33, 23, 19, None, None, 32, None, OURS),
+    "m5stack-atoms3-poe":       _w5500("ESP32S3",   1,  5,  8,  7,  6, None, None,  1, None, OURS),
+    "esp32-c3-w5500":           _w5500("ESP32C3",   1,  4,  6,  5,  7, 10, None,  0, None, OURS),
+    "esp32-wifi":               _wifi("ESP32", 36),
+    "raspberry-pi-pico-w":      _wifi("RP2040", 26, _PICO_RADIO),
+    "raspberry-pi-pico-2-w":    _wifi("RP2350", 26, _PICO_RADIO),
 }  # fmt: skip
 
 CUSTOM = "custom"  # the board whose profile is the setting "pins"
@@ -42,7 +58,6 @@ _NO_W5500 = "it has no W5500; its Ethernet is of another kind, which this firmwa
 
 # Boards that people have and that cannot work, with the reason.
 IMPOSSIBLE = {
-    "m5stack-atom-poe": "its W5500 has no INT pin wired, and MicroPython's driver needs that",
     "m5stack-poesp32": _NO_W5500,
     "olimex-esp32-poe": _NO_W5500,
     "wt32-eth01": _NO_W5500,
@@ -164,6 +179,9 @@ def profile(settings: dict) -> dict:
     """The profile of the configured board; "custom" takes its own from "pins"."""
     if settings["board"] != CUSTOM:
         return PROFILES[settings["board"]]
-    custom = {"chip": None, "analog": None, "led": None, "reset": None}
+    custom = {"chip": None, "driver": "firmware", "analog": None, "led": None, "reset": None}
     custom.update(settings["pins"])
+    if custom["driver"] == OURS:
+        custom["interface"] = "W5500"
+        custom.setdefault("int", None)
     return custom

@@ -18,6 +18,8 @@ _SECRET_KINDS = ("secret", "token", "password", "headers")
 _HARD_TIMERS = (1, 26)  # the first release of MicroPython that has them on these chips
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
+_WITHOUT_INT = '; MicroPython\'s driver needs that wire, and "driver": "w5500" does not'
+
 
 def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[dict, list]":
     """All settings, `given` over the defaults, and a line for every mistake in them.
@@ -139,45 +141,56 @@ def _wrong_board(settings, chip):
         if needed != chip:
             return ['"board" is "%s", made for the %s; this is an %s' % (board, needed, chip)]
         return []
-    if chip not in boards.CHIPS:
-        known = ", ".join(sorted(boards.CHIPS))
-        return ["this firmware does not know the pins of an %s; it knows: %s" % (chip, known)]
     pins = settings["pins"]
+    able = boards.CHIPS.get(chip)
+    if able is None and (pins or {}).get("driver") != boards.OURS:
+        known = ", ".join(sorted(boards.CHIPS))
+        return [
+            'this firmware knows no network of an %s; set "driver": "w5500" in "pins" for a '
+            "W5500, or take one of: %s" % (chip, known)
+        ]
     if pins is None:
         return ['"pins" is missing; board "custom" needs { "interface": ..., "analog": ... }']
-    return _wrong_pins(pins, boards.CHIPS[chip], chip)
+    return _wrong_pins(pins, able, chip)
 
 
 def _wrong_pins(pins, able, chip):
-    """What is wrong with the setting "pins" on this chip; `able` is its entry in CHIPS."""
-    interfaces = able["interfaces"]
-    interface = pins.get("interface")
+    """What is wrong with the setting "pins" on this chip; `able` is its entry in CHIPS, if any."""
+    driver = pins.get("driver", "firmware")
+    if driver not in ("firmware", boards.OURS):
+        allowed = _names("firmware", boards.OURS)
+        return ['"driver" in "pins" is %s; allowed: %s' % (json.dumps(driver), allowed)]
+    interfaces = ("W5500",) if driver == boards.OURS else able["interfaces"]
+    interface = "W5500" if driver == boards.OURS else pins.get("interface")
     if interface not in interfaces:
         allowed = _names(*interfaces)
         found = "is missing" if interface is None else "is " + json.dumps(interface)
         return ['"interface" in "pins" %s; allowed on an %s: %s' % (found, chip, allowed)]
-    needed = ["interface", "analog"]
+    needed = ["analog"] if driver == boards.OURS else ["interface", "analog"]
     if interface != "WLAN":
-        needed += ["spi", "sck", "mosi", "miso", "cs", "int"]
+        needed += ["spi", "sck", "mosi", "miso", "cs"]
+        if driver != boards.OURS:
+            needed.append("int")
         if interface == "WIZNET5K":
             needed.append("reset")
     problems = []
     for name in needed:
         if pins.get(name) is None:
             problems.append(
-                '"%s" in "pins" is missing%s'
-                % (name, "; the driver of a W5500 needs that wire" if name == "int" else "")
+                '"%s" in "pins" is missing%s' % (name, _WITHOUT_INT if name == "int" else "")
             )
     taken: dict = {}
     for name in sorted(pins):
         pin = pins[name]
-        if name == "interface" or pin is None:
+        if name in ("driver", "interface") or pin is None:
             continue
         if name not in boards.WIRES + ("spi", "analog", "led"):
             problems.append('%s in "pins" is no pin; there are: %s' % (
                 json.dumps(name), ", ".join(needed + ["reset", "led"])
             ))  # fmt: skip
             continue
+        if able is None:
+            continue  # a chip whose pins are not known here; some have names
         fits = able.get(name, able["free"])
         if name in ("sck", "mosi", "cs", "reset", "led"):
             fits = [fit for fit in fits if fit not in able["input"]]
@@ -196,13 +209,15 @@ def _conflicts(settings, chip, version):
     """Values that are right by themselves and wrong together, or for this chip."""
     board = settings["board"]
     profile = boards.profile(settings)
-    able: Any = boards.CHIPS[chip]
+    able: Any = boards.CHIPS.get(chip)
     wires = {profile[wire]: wire for wire in boards.WIRES if wire in profile}
     wires.update(dict.fromkeys(profile.get("radio", ()), "radio"))
-    fits = {
-        "sample_pin": able["analog"],
-        "role_pin": [pin for pin in able["free"] if pin not in able["floating"]],
-    }
+    fits = {}
+    if able:
+        fits = {
+            "sample_pin": able["analog"],
+            "role_pin": [pin for pin in able["free"] if pin not in able["floating"]],
+        }
     problems = []
     for key in sorted(fits):
         pin = settings[key]

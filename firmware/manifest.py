@@ -14,7 +14,7 @@ metadata(version=version, license="MIT")
 sys.path.insert(0, "deploy")
 from board_files import program_modules  # noqa: E402
 
-for folder, package_name in (("../lib", "microws"), ("..", "firmware")):
+for folder, package_name in (("../lib", "microws"), ("../lib", "w5500"), ("..", "firmware")):
     paths = [path.split("/") for path in program_modules()]
     files = [path[-1] for path in paths if path[-2] == package_name]
     package(package_name, files=files, base_path=folder)

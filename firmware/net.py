@@ -34,7 +34,10 @@ _NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP
 #   Others have lwIP without its sockets: MEMP_NUM_TCP_PCB is 5, the listening ones apart, and the
 #   oldest that closes makes room. That is 4 clients and one that is refused or asks.
 _CLIENTS = {"esp32": 6, "rp2": 4, "pyboard": 4, "mimxrt": 4}
+# The W5500 itself has eight: one is kept for what goes out, two answer who is refused or asks.
+_CLIENTS_OF_W5500 = 5
 _CLIENTS_ELSEWHERE = 8
+_CHECK = "; check wiring and power, then reset the board"
 _W5500_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read the register, and what it holds
 
 _kind = ""  # the interface's class in `network`
@@ -54,20 +57,28 @@ def start(settings: dict) -> None:
     logged, not raised: the board must get to its prompt all the same.
     """
     global _kind, _interface, _problem
-    if _kind or network is None:
+    if _kind:
         return
     from firmware import boards  # needed no more after this: see main.py
 
     profile = boards.profile(settings)
+    if network is None and profile["driver"] == "firmware":
+        return
     _kind = profile["interface"]
     if _lost_interrupt():
         return
     try:
         # Only an interface that is not active yet takes the name.
-        network.hostname(settings["hostname"])
+        if network:
+            network.hostname(settings["hostname"])
         interface = _MAKE[_kind](profile)
+        if _kind == "W5500":
+            interface.hostname(settings["hostname"])
+            _interface = interface  # where it does not answer now, it may later
         _bring_up(interface, settings)
         _interface = interface
+    except ImportError:
+        _problem = "lib/w5500 is not on this board; run ./deploy.sh again"
     except AttributeError:
         _problem = 'this MicroPython has no network.%s for a W5500; is "board" right?' % _kind
     except (OSError, RuntimeError, ValueError) as error:
@@ -78,12 +89,14 @@ def start(settings: dict) -> None:
 
 def has_driver() -> bool:
     """Whether this firmware has a network at all; the log tells what to do where it has none."""
-    if network is None:
+    if network is None and _kind != "W5500":
         log(
-            "this MicroPython was built without a network. Flash the one for your board, from "
+            "this MicroPython was built without a network. Choose a board whose driver needs none "
+            "(pico-w5500 for one), or flash the MicroPython for your board, from "
             "https://micropython.org/download, then run ./deploy.sh again"
         )
-    return network is not None
+        return False
+    return True
 
 
 def address() -> "str | None":
@@ -122,13 +135,13 @@ async def wait_for_address(settings: dict) -> str:
             # It would go on with the address of the network that it was plugged into before.
             restart(settings)
             continue
-        if missing == _NO_LINK != before and _told and not _problem:
+        if missing == _NO_LINK != before and _told and not _problem and _kind != "W5500":
             # It may as well be the W5500 that died, and the driver cannot tell: ask it.
             restart(settings)
             missing = _missing(settings)
         if found:
             if found != _told or waited:
-                log("address %s, also %s.local where mDNS works" % (found, network.hostname()))
+                log("address %s, also %s.local where mDNS works" % (found, settings["hostname"]))
                 _told = found
             return found
         if missing != before or checks % _TELL_EVERY == 0:
@@ -169,9 +182,17 @@ async def sleep_with_address(held: str, seconds: float) -> bool:
 def most_clients(wanted: "int | None") -> int:
     """How many clients a server can have here, and wants; the log tells where it wants more."""
     most = _CLIENTS.get(sys.platform, wanted or _CLIENTS_ELSEWHERE)
+    if _kind == "W5500":
+        most = _CLIENTS_OF_W5500
     if wanted and wanted > most:
         log('"max_clients" is %d; this board has connections for %d' % (wanted, most))
     return min(wanted or most, most)
+
+
+def drain() -> None:
+    """At the end: let the last bytes of closed connections leave."""
+    if _kind == "W5500" and _interface:
+        _interface.drain()
 
 
 def feed() -> None:
@@ -204,6 +225,9 @@ def _lost_interrupt():
 
 def _missing(settings):
     """What is in the way of an address, for the log."""
+    global _problem
+    if _kind == "W5500" and not _problem and not _interface.active():
+        _problem = "the W5500 does not answer any more" + _CHECK
     if _problem:
         return "no network: " + _problem
     status = _interface.status()
@@ -227,8 +251,8 @@ def _reset_after(missing):
 def _silent(error):
     problem = str(error)
     if _kind != "WLAN":
-        problem = "the W5500 does not answer (%s)" % error
-    return problem + "; check wiring and power, then reset the board"
+        problem = "the W5500 does not answer (%s)" % error.args[-1]
+    return problem + _CHECK
 
 
 def _bring_up(interface, settings):
@@ -280,6 +304,22 @@ def _wiznet5k(profile):
     return driver(spi, cs, reset, machine.Pin(profile["int"]))
 
 
+def _w5500(profile):
+    from w5500 import W5500
+
+    pins = [profile["cs"], profile["reset"]]
+    cs, reset = [
+        None if pin is None else _machine.Pin(pin, machine.Pin.OUT, value=1) for pin in pins
+    ]
+    interrupt = profile["int"]
+    if interrupt is not None:
+        interrupt = machine.Pin(interrupt, machine.Pin.IN, machine.Pin.PULL_UP)
+    chip = W5500(_spi(profile, 20000000), cs, reset, interrupt, log=log)
+    # Whoever asks for sockets gets those of the chip: the library, the client, ntptime.
+    sys.modules["socket"] = chip  # type: ignore[assignment]
+    return chip
+
+
 def _ask_version(spi, cs):
     """The driver would wait for ever for a chip that is not there."""
     request, expected = _W5500_VERSION
@@ -295,4 +335,4 @@ def _wlan(profile):
     return network.WLAN(network.STA_IF)
 
 
-_MAKE = {"LAN": _lan, "WIZNET5K": _wiznet5k, "WLAN": _wlan}
+_MAKE = {"LAN": _lan, "WIZNET5K": _wiznet5k, "WLAN": _wlan, "W5500": _w5500}

@@ -25,7 +25,7 @@ _sys: "Any" = sys
 
 CONFIG = "config.json"
 INSTALLED = "firmware/installed.txt"  # a line for each file that is ours: its path, its hashes
-FOLDERS = ("firmware", "lib/microws")  # where everything is ours
+FOLDERS = ("firmware", "lib/microws", "lib/w5500")  # where everything is ours
 OTHERS = ("boot.py", "main.py", "page.html", "page.html.gz", CONFIG)
 NEW = ".new"
 MINE = ".mine"  # what a person's own file is kept as

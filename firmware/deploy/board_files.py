@@ -34,7 +34,12 @@ def needless(settings):
         found.append("mqtt_file")
     if settings["role"] == "mqtt" and not settings["discovery"]:
         found.append("discovery")
-    return [f"firmware/{name}.py" for name in found]
+    found = [f"firmware/{name}.py" for name in found]
+    from firmware import boards  # the reader of the manifest does not find it
+
+    if boards.profile(settings)["driver"] != boards.OURS:
+        found += modules("lib/w5500")
+    return found
 
 
 def modules(*folders):
@@ -45,13 +50,13 @@ def modules(*folders):
 
 
 def library():
-    """The library's modules, all that mip brings."""
-    return modules("lib/microws")
+    """The library's modules, and the driver's: all that mip brings."""
+    return modules("lib/microws", "lib/w5500")
 
 
 def program_modules():
-    """The modules of the board's program, the library's among them."""
-    found = modules("lib/microws", "firmware")
+    """The modules of the board's program, the libraries' among them."""
+    found = modules("lib/microws", "lib/w5500", "firmware")
     return [path for path in found if path not in NOT_IN_THE_PROGRAM]
 
 

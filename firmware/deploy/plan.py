@@ -20,7 +20,7 @@ ARCHITECTURES = (
     None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
     "xtensa", "xtensawin", "rv32imc",
 )  # fmt: skip
-OURS = ("firmware/", "lib/microws/")  # where everything is
+OURS = ("firmware/", "lib/microws/", "lib/w5500/")  # where everything is
 # The settings that have an option of their own.
 OPTIONS = {"role": "role", "board": "board", "url": "url", "hostname": "name"}
 BLOCK = 4096  # bytes; what the boards' file systems count in
@@ -125,7 +125,7 @@ def kept_as(about, present, replaced, sources):
         elif known is not None:  # listed by an older deployment, which noted no hash
             is_ours = path not in ("boot.py", "main.py")
         else:  # mip puts the library there, too
-            is_ours = path.startswith("lib/microws/") or found == sources.get(path)
+            is_ours = path.startswith("lib/") or found == sources.get(path)
         if not is_ours:
             names = (f"{path}.mine{number}" for number in ("", *range(2, 1000)))
             name = next(name for name in names if present.get(name, (0, found))[1] == found)

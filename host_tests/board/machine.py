@@ -1,7 +1,7 @@
 """Stands in for a board's `machine` module: pins, a converter that shows a moving value, SPI.
 
 It refuses what the real one refuses. What a test or a virtual board sets: `chip`, `w5500`,
-`cause`, `identity`, `Pin.grounded`, `Pin.drive()`, `ADC.driven`, `WDT.speed`.
+`cause`, `identity`, `Pin.grounded`, `Pin.drive()`, `ADC.driven`, `WDT.speed`, `wires`.
 """
 
 import math
@@ -9,6 +9,10 @@ import os
 import random
 import sys
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -20,6 +24,8 @@ chip = "ESP32"
 w5500 = True  # a chip answers on SPI
 cause = PWRON_RESET
 identity = b"\x24\x0a\xc4\x01\x02\x03"
+# The pins of a W5500 that is all there, not only its version: {"cs": 17, "reset": 20, "int": 21}.
+wires: dict = {}
 
 
 class Uname:
@@ -110,6 +116,8 @@ class Pin:
             handler(pin)
 
     def __call__(self, *level):
+        if _w5500 and self.number in (wires["cs"], wires["reset"], wires["int"]):
+            return _at_w5500(self.number, *level)
         return self.value(*level)
 
     def value(self, *level):
@@ -195,3 +203,46 @@ class SPI(SoftSPI):
         if number not in numbers:
             raise ValueError("SPI(%s) doesn't exist" % number)
         super().__init__(baudrate, sck=sck, mosi=mosi, miso=miso)
+        if wires:
+            spi = _real_w5500()
+            for name in ("write", "readinto", "write_readinto"):
+                setattr(self, name, getattr(spi, name))
+
+
+_w5500: "Any" = None
+
+
+def _at_w5500(number, level=None):
+    """A level at one of its pins; that of INT where there is none."""
+    if number == wires["int"]:
+        return _w5500.int_level()
+    if number == wires["reset"] and not level:
+        _w5500.reset()
+    elif number == wires["cs"] and level:
+        _w5500.deselect()
+    elif number == wires["cs"]:
+        _w5500.link = sys.modules["network"].cable
+        _w5500.miso = None if w5500 else lambda value: 0xFF
+        _w5500.select()
+    return None
+
+
+def _real_w5500():
+    """The chip in Python; its network is this computer, where DHCP gives what `network` says."""
+    global _w5500
+    import network
+
+    from host_tests.w5500.chip import Chip
+    from host_tests.w5500.dhcp_server import Server
+    from host_tests.w5500.wires import SPI
+
+    if _w5500 is None:
+        # Ports below 1024 are not for everybody.
+        _w5500 = Chip(lambda port: port if port >= 1024 else 0)
+
+    def dhcp(data, source):
+        address = bytes([int(part) for part in network.lease.split(".")])
+        return [] if address == bytes(4) else Server(address=address)(data, source)
+
+    _w5500.services[67] = dhcp
+    return SPI(_w5500)

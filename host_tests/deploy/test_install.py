@@ -71,7 +71,7 @@ def test_the_manifest_freezes_the_program(manifest):
 
 
 def test_every_module_goes_on_a_board_or_is_known_not_to():
-    found = [*TOP.glob("lib/microws/*.py"), *TOP.glob("firmware/*.py")]
+    found = [*TOP.glob("lib/*/*.py"), *TOP.glob("firmware/*.py")]
     paths = [path.relative_to(TOP).as_posix() for path in found]
     left_out = [*NOT_ON_A_BOARD, *NOT_IN_THE_PROGRAM]
     assert sorted(paths) == sorted([*program_modules(), *left_out])

@@ -12,8 +12,7 @@ MISTAKES = [
     ('{"role": "serverr"}', ['"role" is "serverr"; allowed: "client", "mqtt", "server"']),
     ('{"role": null}', ['"role" is null']),
     ('{"role": ["server"]}', ['"role" is ["server"]']),
-    ('{"board": "esp32"}', ['"board" is "esp32"; allowed: "custom", "esp32-s3-w5500", ']),
-    ('{"board": "m5stack-atom-poe"}', ["cannot work: its W5500 has no INT pin wired"]),
+    ('{"board": "esp32"}', ['"board" is "esp32"; allowed: "custom", "esp32-c3-w5500", ']),
     ('{"board": "olimex-esp32-poe"}', ["cannot work: it has no W5500"]),
     ('{"board": "esp32-s3-w5500"}', ["made for the ESP32S3; this is an ESP32"]),
     ('{"board": "wiznet-w5500-evb-pico"}', ["made for the RP2040; this is an ESP32"]),
@@ -217,7 +216,9 @@ WRONG_PINS = [
     ({"interface": None}, "ESP32", '"interface" in "pins" is missing; allowed on an ESP32: "LAN"'),
     ({"interface": "WIZNET5K"}, "ESP32", '"interface" in "pins" is "WIZNET5K"; allowed'),
     ({}, "RP2040", 'allowed on an RP2040: "WIZNET5K", "WLAN"'),
-    ({"int": None}, "ESP32", '"int" in "pins" is missing; the driver of a W5500 needs that wire'),
+    ({"int": None}, "ESP32", '"int" in "pins" is missing; MicroPython\'s driver needs that wire'),
+    ({"driver": "lan"}, "ESP32", '"driver" in "pins" is "lan"; allowed: "firmware", "w5500"'),
+    ({"driver": "w5500", "cs": None}, "SAMD51P19A", '"cs" in "pins" is missing'),
     ({"analog": None}, "ESP32", '"analog" in "pins" is missing'),
     ({"cs": 34}, "ESP32", '"cs" in "pins" is 34; allowed on an ESP32: 0, 2, 4, 5, 21'),
     ({"miso": 6}, "ESP32", '"miso" in "pins" is 6; allowed'),
@@ -226,7 +227,7 @@ WRONG_PINS = [
     ({"spi": 0}, "ESP32", '"spi" in "pins" is 0; allowed on an ESP32: 1, 2'),
     ({"cs": 18}, "ESP32", '"cs" and "sck" in "pins" are both 18'),
     ({"scl": 3}, "ESP32", '"scl" in "pins" is no pin; there are: interface, analog, spi, sck'),
-    ({}, "ESP32C61", "does not know the pins of an ESP32C61; it knows: ESP32, ESP32C3"),
+    ({}, "ESP32C61", 'knows no network of an ESP32C61; set "driver": "w5500" in "pins"'),
     ({"interface": "WLAN"}, "ESP32H2", '"interface" in "pins" is "WLAN"; allowed on an ESP32H2'),
 ]
 
@@ -326,6 +327,10 @@ def test_wrong_pins_are_told(load, change, chip, told):
                      "analog": 16, "led": 3}),
         ("RP2040", {"interface": "WIZNET5K", "spi": 0, "analog": 26}),
         ("RP2350", {"interface": "WIZNET5K", "spi": 0, "analog": 26}),
+        # The driver in lib/w5500 runs on any chip, whatever its pins are called.
+        ("RP2040", {"driver": "w5500", "interface": None, "spi": 0, "analog": 26, "int": None}),
+        ("SAMD51P19A", {"driver": "w5500", "interface": None, "cs": "D4", "int": None,
+                        "analog": "A0"}),
     ],
 )  # fmt: skip
 def test_a_board_of_ones_own_needs_its_pins_and_no_more(load, chip, change):

@@ -103,6 +103,7 @@ class W5500:
         self._name = "w5500"
         self._static = None
         self._dhcp = None
+        self._net = (_NONE,) * 4  # what the chip was told, and the first server
         self.dns = []  # servers, as bytes
         self._port = 49152 + (os.urandom(2)[0] << 5)
 
@@ -129,19 +130,17 @@ class W5500:
 
     def status(self):
         """0: no link. 1: no address. 2: both."""
-        self.check()
+        if self._active:
+            self._look_at_all(ticks_ms())
         if not self._active or not self._up:
             return 0
-        return 1 if self.ifconfig()[0] == "0.0.0.0" or (self._dhcp and not self._dhcp.sure) else 2
+        return 1 if self._net[0] == _NONE or (self._dhcp and not self._dhcp.sure) else 2
 
     def ifconfig(self, to=None):
         """``(address, netmask, gateway, DNS server)``; set by such a tuple or ``"dhcp"``."""
         if to is None:
-            if not self._active:
-                return ("0.0.0.0",) * 4
-            net = self._get(0, _GAR, 18)
-            dns = self.dns[0] if self.dns else _NONE
-            return text(net[14:]), text(net[4:8]), text(net[:4]), text(dns)
+            found = self._net if self._active else (_NONE,) * 4
+            return tuple([text(part) for part in found])
         if to == "dhcp":
             self._static = None
         else:
@@ -301,6 +300,7 @@ class W5500:
     def set_address(self, address, mask, gateway, dns):
         self._put(0, _GAR, gateway + mask)
         self._put(0, _SIPR, address)
+        self._net = (address, mask, gateway, dns[0] if dns else _NONE)
         self.dns = [server for server in dns if server != _NONE]
 
     def end_connections(self):

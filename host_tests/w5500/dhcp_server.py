@@ -34,10 +34,10 @@ SPOILT = (_other_xid, _other_mac, _no_cookie, _short, _cut_option, _a_request)
 
 
 class Server:
-    def __init__(self, lease=3600, silent=False, spoil=None):
+    def __init__(self, lease=3600, silent=False, spoil=None, address=b"\x0a\x00\x00\x07"):
         self.lease, self.silent, self.spoil = lease, silent, spoil
         self.refuses = False  # the next request for what it does not give
-        self.address = b"\x0a\x00\x00\x07"
+        self.address = address
         self.said = []
         self.names = set()
         self.macs = set()
