@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -15,10 +16,44 @@ from host_tests.support.tools import tool
 PATIENCE = 900.0  # seconds; a test that meets it has failed
 
 
+class _Log:
+    """The serial port, read."""
+
+    def __init__(self, port):
+        self._port = os.open(port, os.O_RDWR | os.O_NOCTTY)
+        self.said = ""
+        self.at = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        os.close(self._port)
+
+    def write(self, data):
+        os.write(self._port, data)
+
+    def read(self, text, seconds):
+        """Whether the text came in time; the next one is looked for behind it."""
+        until = time.monotonic() + seconds
+        while (found := self.said.find(text, self.at)) < 0:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([self._port], [], [], left)[0]:
+                return False
+            self.said += os.read(self._port, 4096).decode(errors="replace").replace("\r", "")
+        self.at = found + len(text)
+        return True
+
+    def wait_for(self, texts):
+        for text in texts:
+            assert self.read(text, PATIENCE), f"no {text!r} in:\n{self.said}"
+        return self.said
+
+
 class Board:
     """A Pico that is on. ``firmware``, ``flash`` and ``files`` are as with ``start.py``."""
 
-    def __init__(self, folder, firmware="oldest", flash=None, files=None):
+    def __init__(self, folder, firmware="oldest", flash=None, files=None, w5500=None):
         tool(f"{firmware}.uf2")
         self._mpremote = tool("mpremote")
         self.port = folder / "port"
@@ -27,6 +62,8 @@ class Board:
         for option, path in ("--flash", flash), ("--files", files):
             if path:
                 command += [option, path]
+        if w5500 is not None:
+            command += ["--w5500", *(f"{port}:{here}" for port, here in w5500.items())]
         packages = TOP / ".cache" / "rp2040" / "packages"
         self._process = Process(command, environment(packages), TOP)
         self._process.wait_for(str(self.port), PATIENCE)
@@ -56,34 +93,27 @@ class Board:
 
         As on a real one, what it says at power on, before USB is up, reaches nobody.
         """
-        port = os.open(self.port, os.O_RDWR | os.O_NOCTTY)
-        deadline = time.monotonic() + PATIENCE
-        said = ""
-
-        def read(text, at, seconds):
-            nonlocal said
-            until = min(deadline, time.monotonic() + seconds)
-            while (found := said.find(text, at)) < 0:
-                left = until - time.monotonic()
-                if left <= 0 or not select.select([port], [], [], left)[0]:
-                    return -1
-                said += os.read(port, 4096).decode(errors="replace").replace("\r", "")
-            return found + len(text)
-
-        try:
+        with _Log(self.port) as log:
+            deadline = time.monotonic() + PATIENCE
             while time.monotonic() < deadline:
-                os.write(port, b"\r\x03\x02")  # while it starts, nobody hears it
-                if read(">>> ", 0, 10) >= 0:
+                log.write(b"\r\x03\x02")  # while it starts, nobody hears it
+                if log.read(">>> ", 10):
                     break
-            said = ""
-            os.write(port, b"\x04")
-            at = 0
-            for text in texts:
-                at = read(text, at, PATIENCE)
-                assert at >= 0, f"no {text!r} in:\n{said}"
-        finally:
-            os.close(port)
-        return said
+            log.said = ""
+            log.at = 0
+            log.write(b"\x04")
+            return log.wait_for(texts)
+
+    def says(self, *texts):
+        """What it says, or has said to nobody yet, until these texts were in it in turn."""
+        with _Log(self.port) as log:
+            return log.wait_for(texts)
+
+    def pull_or_plug(self):
+        """The cable of a board with ``w5500``, out or in."""
+        os.kill(self._process.pid, signal.SIGUSR1)
 
     def off(self):
+        """What its process said, which is stopped."""
         self._process.stop()
+        return self._process.output

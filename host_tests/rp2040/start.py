@@ -14,11 +14,13 @@ from pathlib import Path
 
 from rp2040py.cli.pty_repl import PtyInteractiveRepl
 
-from host_tests.rp2040 import pico
+from host_tests.rp2040 import pico, w5500
 
 
 async def run(arguments):
+    chip = arguments.w5500 is not None and w5500.W5500(dict(arguments.w5500))
     device = pico.make_device(
+        *([chip] if chip else []),
         firmware=arguments.firmware,
         flash=arguments.flash.read_bytes() if arguments.flash else b"",
         files=arguments.files.read_bytes() if arguments.files else b"",
@@ -27,6 +29,10 @@ async def run(arguments):
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
     # SIGTERM is dealt with by rp2040py.
+    watching = None
+    if chip:
+        watching = asyncio.get_running_loop().create_task(chip.run())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, chip.pull_or_plug)
     port = PtyInteractiveRepl(device.cdc, device.simulator, on_quit=lambda code: stop.set())
     await device.astart(arguments.patience)
     await port.start()
@@ -34,6 +40,8 @@ async def run(arguments):
         os.symlink(port.slave_path, arguments.link)
     print(arguments.link or port.slave_path, flush=True)
     await stop.wait()
+    if watching:
+        watching.cancel()
     device.stop()
     await port.stop()
     if arguments.save:
@@ -47,6 +55,13 @@ def main():
     parser.add_argument("--flash", type=Path, help="what the flash holds, from --save")
     parser.add_argument("--files", type=Path, help="its file system, from image.py")
     parser.add_argument("--save", type=Path, help="where to leave what the flash holds at the end")
+    parser.add_argument(
+        "--w5500",
+        nargs="*",
+        type=lambda text: tuple(map(int, text.split(":"))),
+        metavar="PORT:HERE",
+        help="a W5500 on SPI 0; its PORT is HERE on this computer. SIGUSR1: cable out, cable in",
+    )
     parser.add_argument("--patience", type=float, default=120, help="seconds for its start")
     asyncio.run(run(parser.parse_args()))
 
