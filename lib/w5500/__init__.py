@@ -30,14 +30,12 @@ _SHAR = const(0x09)
 _SIPR = const(0x0F)
 _SIMR = const(0x18)
 _PHYCFGR = const(0x2E)
-_VERSIONR = const(0x39)
 # SIR, SIMR and the first byte of RTR. What the last two hold, no chip does that was reset or died.
 _ASK_EVENTS = b"\x00\x17\x00\x00\x00\x00"
 _S_IR = const(0x02)
 _S_RXBUF = const(0x1E)
 
 _NONE = bytes(4)
-_PATTERNS = (b"\x55\xaa\x00\xff", b"\xff\x00\xaa\x55", b"\x01\x02\x04\x08", b"\xfe\xdc\xba\x98")
 
 
 def text(ip):
@@ -256,13 +254,15 @@ class W5500:
             reset(1)
             sleep_ms(2)
         self._cs(1)
-        self._check_version()
+        from . import _check  # needed no more after this
+
+        _check.version(self)
         self._put(0, _MR, b"\x80")
         for _ in range(100):
             if not self._get(0, _MR)[0] & 0x80:
                 break
             sleep_ms(1)
-        self._check_wires()
+        _check.wires(self)
         self._put(0, _GAR, bytes(8))
         self._put(0, _SHAR, self._own_mac() + _NONE)
         for n in range(8):
@@ -308,33 +308,6 @@ class W5500:
         for user in self._users:
             if user and user._is_connection():
                 user._lose()
-
-    def _check_version(self):
-        """OSError with what is likely wrong, where this is no W5500."""
-        seen = [self._get(0, _VERSIONR)[0] for _ in range(3)]
-        version = seen[0]
-        if seen == [4, 4, 4]:
-            return
-        if seen == [0, 0, 0]:
-            why = "SPI reads zeros only: look at MISO, SCK, MOSI and RST, and at its power"
-        elif seen == [0xFF] * 3:
-            why = "SPI reads ones only: look at CS and MISO, and at its power"
-        elif seen == [0x51] * 3:
-            why = "this is a W5100S (as on WIZnet's Ethernet HAT), which needs another driver"
-        elif version in (0x02, 0x08, 0x82, 0x84):
-            why = "the bits of SPI are shifted: lower its clock, look at SCK, use mode 0"
-        else:
-            why = "SPI reads %s in place of 4: look at the wires, lower the clock" % seen
-        raise OSError(EIO, "no W5500: " + why)
-
-    def _check_wires(self):
-        """Write and read back, in registers that do nothing before there is a socket."""
-        for pattern in _PATTERNS:
-            self._put(0, _SIPR, pattern)
-            found = self._get(0, _SIPR, 4)
-            if found != pattern:
-                why = "SPI wrote %s and read %s: look at MOSI, lower the clock"
-                raise OSError(EIO, "W5500: " + why % (pattern.hex(), found.hex()))
 
     # Registers: for what is rare, as they allocate
 
