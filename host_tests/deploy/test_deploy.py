@@ -741,15 +741,3 @@ def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path, mpremote):
     assert said in result.stdout + result.stderr
     one.pull_out()
     assert flash(one)["firmware/net.py"] == b"older"
-
-
-def test_the_driver_of_the_w5500_goes_where_the_board_uses_it(new_board):
-    config = {**CLIENT, "board": "m5stack-atom-poe"}
-    one = new_board({"config.json": json.dumps(config).encode()})
-    result = deploy(one)
-    assert (result.returncode, result.stderr) == (0, ""), result.stdout
-    files, said = deployed(one, "--board", "esp32-wifi", "--dry-run")
-    driver = sorted(path for path in board_files.program() if path.startswith("lib/w5500/"))
-    assert driver
-    assert sorted(path for path in ours(files) if path not in program()) == driver
-    assert [line.split()[-1] for line in said.splitlines() if "remove" in line] == driver

