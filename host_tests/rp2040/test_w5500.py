@@ -18,6 +18,7 @@ from host_tests.support.paths import TOP
 from host_tests.support.ports import free_port
 from host_tests.support.tools import tool
 
+pytestmark = pytest.mark.full
 ADDRESS = "address 10.0.0.7"
 
 
