@@ -6,8 +6,10 @@ import itertools
 import re
 import select
 import socket
+import types
 
 import pytest
+from microws import _cpython
 from microws.errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
 
 from host_tests.library.mock_socket import Hang, MockListener, MockSocket
@@ -231,6 +233,29 @@ def test_recv_times_out_and_goes_on_later(network, side, timeout):
     assert not sock.closed
     sock.say(data[7:])
     assert ws.recv(timeout) == "in two parts"
+
+
+@BLOCKING
+@SIDES
+def test_what_waits_is_given_though_the_time_is_over_before_it_is_looked_for(
+    network, monkeypatch, side
+):
+    make, sock, _ = opened(network, side)
+    ws = make()
+
+    def monotonic():
+        network.clock += 5
+        return network.clock / 1000
+
+    monkeypatch.setattr(_cpython, "time", types.SimpleNamespace(monotonic=monotonic))
+    sock.say(frame(TEXT, b"here", side == "server") * 2)
+    assert ws.recv(0) == ws.recv(0) == "here"
+    for _ in range(2):
+        with pytest.raises(Timeout):
+            ws.recv(0)
+    sock.say(frame(PING, b"", side == "server"))
+    with pytest.raises(Timeout):
+        ws.recv(0.001)
 
 
 @SIDES
@@ -998,6 +1023,27 @@ def test_the_server_ends_tcp_first(network, closes):
         with pytest.raises(ConnectionClosed):
             ws.recv()
     assert (ws.close_code, sock.closed, sock.ends_read) == (1000, True, 1)
+
+
+@SIDES
+@pytest.mark.parametrize("front", ["asyncio"])
+@pytest.mark.parametrize("cut", [20, 200, len(BIG)])
+def test_a_call_that_gives_up_as_the_peer_hangs_up_leaves_the_message(network, side, cut):
+    data = frame(BINARY, BIG, side == "server")
+    make, sock, _ = opened(network, side, data[:cut])
+    ws = make()
+
+    async def give_up():
+        receiving = asyncio.ensure_future(ws._ws.recv_into(bytearray(len(BIG))))
+        await asyncio.sleep(0.1)
+        sock.say(data[cut:])
+        ws._ws._hung_up = True  # as poll() told MicroPython
+        receiving.cancel()
+        await asyncio.gather(receiving, return_exceptions=True)
+        assert receiving.cancelled()
+        return await ws._ws.recv()
+
+    assert network.run(give_up) == BIG
 
 
 @SIDES

@@ -16,13 +16,12 @@ from asyncio import core  # type: ignore[attr-defined]
 from time import ticks_add, ticks_diff, ticks_ms
 
 from ._compat import const
+from .core import READ, WRITE
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
 
-_READ = const(1)
-_WRITE = const(4)
 _RESERVE = const(256)
 _reserve: "Any" = bytearray(_RESERVE)
 
@@ -87,11 +86,11 @@ def _change(queue: "Any") -> None:
         for sock, event in poller.ipoll(dt, 1):
             entry = entries[id(sock)]
             task = entry[0]
-            if task and event & ~_WRITE:
+            if task and event & ~WRITE:
                 entry[0] = None
                 push(task)
             task = entry[1]
-            if task and event & ~_READ:
+            if task and event & ~READ:
                 entry[1] = None
                 push(task)
             if event > 7:
@@ -109,7 +108,7 @@ def _change(queue: "Any") -> None:
             entry[3]._queue = None
 
     def arm(entry: "Any") -> None:
-        mask = ((entry[0] and _READ) or 0) | ((entry[1] and _WRITE) or 0)
+        mask = ((entry[0] and READ) or 0) | ((entry[1] and WRITE) or 0)
         if mask or len(entry) > 3:
             poller.modify(entry[2], mask)
         else:
@@ -149,7 +148,7 @@ class SocketWaiter:
             self._register(queue)
         entry = self._entry
         entry[i] = task = core.cur_task
-        mask = _READ | _WRITE if entry[1 - i] else _WRITE if i else _READ
+        mask = READ | WRITE if entry[1 - i] else WRITE if i else READ
         queue.poller.modify(entry[2], mask)
         task.data = queue  # where a task that is cancelled is taken out of
 

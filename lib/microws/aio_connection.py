@@ -10,8 +10,11 @@ import asyncio
 from ._compat import MICROPYTHON, const, ticks_add, ticks_diff, ticks_ms
 from .core import (
     ENDED,
+    FAILURES,
+    GONE,
     IDLE,
     MESSAGE,
+    NOT_SENT,
     WRITE,
     Connection,
     close_payload,
@@ -80,6 +83,9 @@ async def within(coroutine: "Awaitable[Any]", timeout: "float | None") -> "Any":
 class WebSocket(SocketWaiter, Connection):
     """An open connection; ``connect()`` and ``serve()`` make it.
 
+    It is to be closed: one that is merely dropped stays with asyncio, socket and memory, until the
+    program ends. ``serve()`` closes those of its handlers, ``async with`` its own.
+
     One task at a time may receive (another gets ``WebSocketError``); any number may send.
     Asynchronous iteration gives messages and ends at a clean close. The other errors are those of
     the blocking ``microws.WebSocket``.
@@ -142,7 +148,7 @@ class WebSocket(SocketWaiter, Connection):
 
     def _not_sent(self, error: BaseException) -> BaseException:
         """What to raise where the sender raised ``error``."""
-        if isinstance(error, (OSError, StopIteration)):
+        if isinstance(error, NOT_SENT):
             self._mute()
             return self._closed()
         if isinstance(error, KeyboardInterrupt):
@@ -198,7 +204,7 @@ class WebSocket(SocketWaiter, Connection):
         try:
             payload = close_payload(1011, "message not complete")
             await self._guarded(self._send_last(payload))
-        except (MemoryError, OSError, WebSocketError):
+        except FAILURES:
             self._shut()
 
     async def _send_piece(self, piece: "Any", text: "bool | None", first: bool) -> None:
@@ -234,7 +240,8 @@ class WebSocket(SocketWaiter, Connection):
             while next(self._sender):
                 yield from self._wait(1)
         except BaseException as error:
-            if self._busy and not isinstance(error, (OSError, StopIteration, KeyboardInterrupt)):
+            told = isinstance(error, NOT_SENT) or type(error) is KeyboardInterrupt
+            if self._busy and not told:
                 self._shut()  # half a frame is out, and nobody is left to send its rest
             raise self._not_sent(error) from None
         finally:
@@ -253,7 +260,7 @@ class WebSocket(SocketWaiter, Connection):
     async def _post(self) -> None:
         try:
             await self._flush()
-        except (MemoryError, WebSocketError):
+        except FAILURES:
             pass  # whoever receives is told
 
     async def ping(self, data: "Readable" = b"") -> None:
@@ -513,10 +520,8 @@ class WebSocket(SocketWaiter, Connection):
         try:
             if self._sock is not None:
                 await self._guarded(self._close_as_told(payload))
-        except (MemoryError, OSError, WebSocketError, ValueError):
-            # The peer is gone, or no memory is left to wait for it: it ends as well. (MicroPython
-            # gives a ValueError where an interrupt has left a generator as if it still ran.)
-            pass
+        except GONE:
+            pass  # the peer is gone, or no memory is left to wait for it: it ends as well
         finally:
             self._shut()
 
@@ -558,7 +563,7 @@ class WebSocket(SocketWaiter, Connection):
             return
         try:
             await self._guarded(self._go_last(), None if self._awaits_end() else 0.25)
-        except (MemoryError, OSError, WebSocketError):
+        except FAILURES:
             pass  # it took too long, or the peer has gone: either way it is over
         finally:
             self._shut()

@@ -4,7 +4,7 @@ import asyncio
 
 from ._compat import const, local_port, ticks_diff, ticks_ms
 from .aio_connection import SocketWaiter, WebSocket
-from .core import bound, check, put_header
+from .core import FAILURES, NOT_SENT, bound, check, put_header
 from .errors import HandshakeError, Timeout, WebSocketError
 from .handshake import check_context, checked_names
 from .server_handshake import ServerHandshake, accepting, listening_socket, refusing
@@ -164,7 +164,7 @@ class ServerConnection(WebSocket):
         except MemoryError:
             self._shut()  # the others are not to miss the frame for it
             return False
-        except (OSError, StopIteration):
+        except NOT_SENT:
             self._mute()
             return False
         return True
@@ -334,7 +334,7 @@ class Server(SocketWaiter):
                     await asyncio.sleep(0 if self._make_room() else 0.05)
                     continue
                 sock, address = self._sock.accept()
-            except (MemoryError, OSError):
+            except FAILURES:
                 # Gone before its turn, or the board is out of sockets: others get a chance.
                 self.not_taken += 1
                 await asyncio.sleep(0.05)
@@ -411,7 +411,7 @@ class Server(SocketWaiter):
             steps = accepting(ws, sock, address, handshake, *self._rest)
             await ws._run(steps, self._handshake_timeout)
             return ws
-        except (MemoryError, OSError, WebSocketError) as error:
+        except FAILURES as error:
             if ws is None:
                 raise  # no memory for it
             await ws._finish()

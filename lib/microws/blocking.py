@@ -3,6 +3,7 @@
 from ._compat import const, new_poller, ticks_add, ticks_diff, ticks_ms
 from .core import (
     FAILURES,
+    GONE,
     IDLE,
     MESSAGE,
     NOT_SENT,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from .handshake import TLS, Headers
     from .streams import Stream
 
-_GONE = FAILURES + (ValueError,)
 # POLLERR and POLLHUP. They come unasked, but for MicroPython's TLS: where it has bytes already, it
 # looks no further for who asks for POLLIN alone.
 _LOST = const(24)
@@ -118,6 +118,7 @@ class WebSocket(Connection):
     """
 
     _poller: "Any" = None
+    _looked = False  # a call with a timeout has looked once whether something is there
     _polled = 0  # what it watches the socket for
 
     def send(self, message: "Data | Iterable[Data]", text: "bool | None" = None) -> None:
@@ -272,10 +273,8 @@ class WebSocket(Connection):
             if not self._closing and self._sock is not None:
                 self._run(self._close(payload), self.close_timeout)
             self._finish()
-        except _GONE:
-            # The peer is gone, which ends it as well. (MicroPython gives a ValueError where an
-            # interrupt has left a generator as if it still ran.)
-            pass
+        except GONE:
+            pass  # the peer is gone, which ends it as well
         finally:
             self._close_socket()
 
@@ -303,6 +302,7 @@ class WebSocket(Connection):
         """Go on to a message or a piece, which goes to ``target``; raises where it ends."""
         if timeout is not None:
             timeout = ticks_add(ticks_ms(), milliseconds(timeout))  # when it is over
+            self._looked = False
         step = 0
         if target is not self._target or piecewise or self._piecewise:
             step = self._receive_to(target, piecewise)
@@ -337,7 +337,10 @@ class WebSocket(Connection):
         if deadline is not None:
             left = ticks_diff(deadline, start)
             if left < 0:
-                return _LATE
+                if self._looked:
+                    return _LATE
+                left = 0
+            self._looked = True
         ready = self._wait(READ | WRITE if self._busy else READ, left)
         if step:
             self._late += ticks_diff(ticks_ms(), start)

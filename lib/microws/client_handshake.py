@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .handshake import TLS, Headers
 
 
+_UNREACHED = (OSError, ValueError)
 _INTERIM = const(10)  # answers before the one that counts
 
 
@@ -102,7 +103,7 @@ def connecting(
                 if ws._others < 0:
                     raise OSError  # it was silent for too long, while there are others
             break
-        except (OSError, ValueError) as error:
+        except _UNREACHED as error:
             ws._drop_socket()
             # MicroPython tells of a certificate that it refuses with a ValueError.
             failure = error if isinstance(error, OSError) else OSError(str(error))

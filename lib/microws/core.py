@@ -56,6 +56,8 @@ _BYTES_LIKE = (bytes, bytearray, memoryview)
 # A tuple that stands in an except clause takes memory, just when there may be none.
 FAILURES = (OSError, MemoryError, WebSocketError)
 NOT_SENT = (OSError, StopIteration)
+# (MicroPython gives a ValueError where an interrupt has left a generator as if it still ran.)
+GONE = FAILURES + (ValueError,)
 _NO_STEPS: "Steps" = iter(())  # type: ignore[assignment]  # a sender that has ended
 
 
@@ -233,6 +235,7 @@ class Connection:
     remote_address = ""
     response_headers: "dict[str, str] | None" = None
     subprotocol: "str | None" = None
+    _close_sent = False
     _deflate: "Any" = None  # permessage-deflate, where it was agreed on
     _error: "WebSocketError | None" = None
     _others = 0  # addresses to be tried after this one; -1: it is the turn of the next
@@ -755,6 +758,7 @@ class Connection:
             if step:
                 yield step
             elif payload is None:
+                self._close_sent = True
                 return
             else:
                 self._byte0 = 0x88
@@ -768,8 +772,8 @@ class Connection:
 
     def _drop(self) -> "Steps":
         """The steps from a Close that was sent to the end; messages that come are dropped."""
-        if self._receiver is OVER:  # interrupted, so nobody knows where a frame begins
-            yield from self._drain()
+        if self._receiver is OVER and self._close_sent:
+            yield from self._drain()  # interrupted, so nobody knows where a frame begins
         for step in self._receiver:
             if step == ENDED:
                 return

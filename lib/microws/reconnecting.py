@@ -4,6 +4,7 @@ import asyncio
 import random
 
 from ._compat import const, ticks_diff, ticks_ms
+from .core import FAILURES
 from .errors import HandshakeError
 
 TYPE_CHECKING = const(0)  # folded away on a board
@@ -66,6 +67,6 @@ class Reconnecting:
             except HandshakeError as error:
                 if 0 < error.status < 500 and error.status not in (408, 429):
                     raise
-            except (MemoryError, OSError):
+            except FAILURES:
                 pass
             await asyncio.sleep(self._pauses.next())
