@@ -151,8 +151,8 @@ class SerialBoard:
         self._config.write_text(json.dumps(config), encoding="utf-8")
         self._lock = threading.Lock()
         self._is_deployed = False
-        self._starts = 0
-        self._said = b""  # since its last start, or the last whole line
+        self._hard = serial_port.HARD
+        self._said = b""  # since the last whole line
 
     @property
     def device(self):
@@ -186,12 +186,10 @@ class SerialBoard:
             self._tell()
 
     def _hear(self, data):
-        """What the board says: its serial log, once the deployment is over."""
+        """What the board says: its serial log, from the hard reset that ends a deployment."""
+        if self._hard not in self._board.resets:
+            return
         with self._lock:
-            starts = len(self._board.resets)
-            if starts != self._starts and not self._is_deployed:
-                self._said = b""
-            self._starts = starts
             self._said += data
             if self._is_deployed:
                 self._tell()
