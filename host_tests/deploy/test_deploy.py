@@ -388,7 +388,7 @@ def test_a_configuration_that_the_board_cannot_have_is_refused_before_anything_i
         (["--board", "lilygo-t-eth-lite-s3"], "made for the ESP32S3; this is an ESP32. Boards w"),
         (["--board", "esp32-wifi"], '"wifi_ssid" is missing'),
         (["--url", "http://127.0.0.1/"], '"url" is "http://127.0.0.1/"; allowed: ws:// or'),
-        (["--config", TOP / "README.md"], "README.md is too long: a configuration"),
+        (["--config", TOP / "firmware/page.html"], "page.html is too long: a configuration"),
     ):
         result = deploy(one, *options)
         assert result.returncode == 1
