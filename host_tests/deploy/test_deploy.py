@@ -16,7 +16,7 @@ import pytest
 
 from firmware.deploy import board_files
 from firmware.settings import defaults
-from host_tests.deploy.serial_port import HARD, SerialBoard, flash
+from host_tests.deploy.serial_port import BLOCK, HARD, SerialBoard, flash
 from host_tests.deploy.virtual import choose_port
 from host_tests.support.interpreters import PATIENCE
 from host_tests.support.paths import TOP
@@ -513,7 +513,9 @@ def test_a_file_system_that_fills_up_meanwhile_is_told(new_board):
 def test_what_was_left_half_done_makes_room(new_board):
     half = {"lib/microws/aio.py.new": b"x" * 170000, "config.json.new": b'{"role":'}
     mine = {"data.new": b"mine", "lib/data.new": b"mine"}
-    one = new_board({**half, **mine}, blocks=112)
+    # The program, what else stays, and half of the half.
+    blocks = sum(-(-len(content) // BLOCK) for content in program().values()) + 10 + 25
+    one = new_board({**half, **mine}, blocks=blocks)
     files, _ = deployed(one)
     assert ours(files) == {**program(), **mine}
 
