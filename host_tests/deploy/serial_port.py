@@ -156,6 +156,7 @@ class SerialBoard:
     def _start(self, cause, raw):
         self.resets.append(cause)
         self._up = False
+        self._told = b""  # by an interpreter that is up, and not passed on
         self._to_board = b""
         if self._micropython is None:
             return
@@ -185,10 +186,10 @@ class SerialBoard:
                     self._write_host()
                 if self._vm and self._vm.stdin in room:
                     self._write_board()
-                if self._vm and self._vm.stderr in ready:
-                    self._hear_interpreter()
                 if self._vm and self._vm.stdout in ready and not self._hear_board():
                     return
+                if self._vm and self._vm.stderr in ready:  # which was written after that
+                    self._hear_interpreter()
                 if self._master in ready and not self._hear_host():
                     return
         finally:
@@ -199,9 +200,7 @@ class SerialBoard:
         if self._vm is None or self._up:  # an interpreter that starts cannot take a signal yet
             reads.append(self._master)
         if self._vm:
-            reads.append(self._vm.stdout)
-            if not self._up:  # what comes later is read at its end
-                reads.append(self._vm.stderr)
+            reads += [self._vm.stdout, self._vm.stderr]
             if self._to_board:
                 writes.append(self._vm.stdin)
         if self._to_host:
@@ -229,6 +228,10 @@ class SerialBoard:
         data = self._vm.stdout.read(4096)
         if not data:
             return self._restart()
+        self._say(data)
+        return True
+
+    def _say(self, data):
         if self.delay:
             time.sleep(self.delay)
         # A board ends its lines with both characters, however many pieces they come in.
@@ -238,9 +241,19 @@ class SerialBoard:
         self.tap(said)
         self._to_host += said
         self._to_host = self._to_host[-_BACKLOG:]
-        return True
 
     def _hear_interpreter(self):
+        if self._up:
+            # A board has one port for both: asyncio tells there what a task did not catch. The
+            # number of writes, told last, is for us.
+            told = self._told + self._vm.stderr.read(4096)
+            last = told.rfind(b"\n", 0, -1) + 1
+            if not b"writes ".startswith(told[last : last + 7]):
+                last = len(told)
+            if last:
+                self._say(told[:last])
+            self._told = told[last:]
+            return
         data = self._vm.stderr.read(3)
         if data == b"up\n":
             self._up = True
@@ -273,11 +286,14 @@ class SerialBoard:
     def _end_interpreter(self):
         vm, self._vm = self._vm, None
         status = vm.wait()
-        said = vm.stderr.read().removeprefix(b"" if self._up else b"up\n")
+        said = self._told + vm.stderr.read().removeprefix(b"" if self._up else b"up\n")
         if writes := re.search(rb"(?m)^writes (\d+)\n\Z", said):
             self.writes = int(writes[1])
             said = said[: writes.start()]
-        self.errors += said
+        if said and self._up:
+            self._say(said)
+        else:
+            self.errors += said
         for pipe in (vm.stdin, vm.stdout, vm.stderr):
             pipe.close()
         return status

@@ -73,6 +73,27 @@ def test_code_is_run_pasted_raw_and_plain(board):
         assert terminal.eval("a") == 1
 
 
+TASK = """
+import asyncio
+async def fail():
+    1 / 0
+async def main():
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0.01)
+    print("goes on")
+asyncio.run(main())
+"""
+
+
+def test_what_a_task_did_not_catch_is_told(board):
+    with Terminal(board) as terminal:
+        terminal.enter_raw_repl()
+        terminal.exec_raw_no_follow(TASK)
+        said = terminal.wait_for(b"ZeroDivisionError: divide by zero\r\n")
+        if b"goes on" not in said:  # which comes by another way
+            terminal.wait_for(b"goes on\r\n")
+
+
 def test_bytes_of_any_value_come_through(board):
     with Terminal(board) as terminal:
         terminal.enter_raw_repl()
