@@ -31,7 +31,7 @@ _STARVED = 10  # times
 _SILENT = 300  # seconds without an answer from anybody, then the interface goes down and up
 
 
-async def run(settings: dict, read: "Callable[[], int]") -> None:
+async def run(settings: dict, read: "Callable[[], int] | None") -> None:
     """Run the role for ever; `read()` gives a sample of pin0."""
     outbox = Outbox(settings["queue"])
 

@@ -31,7 +31,7 @@ _LINES = 5  # a second of what others cause
 _SHORT_SESSIONS = 3  # in a row, then another client is taken to have our id
 
 
-async def run(settings: dict, read: "Callable[[], int]") -> None:
+async def run(settings: dict, read: "Callable[[], int] | None") -> None:
     """Run the role for ever; `read()` gives a sample."""
     board = _Board(settings, read)
     urls = settings["url"]

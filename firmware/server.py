@@ -34,7 +34,7 @@ _MESSAGES = 50  # lines a second; the serial log takes its time from everybody
 _PING_LIMIT = 32  # characters
 
 
-async def run(settings: dict, read: "Callable[[], int]") -> None:
+async def run(settings: dict, read: "Callable[[], int] | None") -> None:
     """Run the role for ever; `read()` gives a sample of pin0."""
     service = _Service(settings, read)
     ssl = None

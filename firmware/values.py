@@ -59,7 +59,7 @@ class Values:
     def __init__(
         self,
         settings: dict,
-        read: "Callable[[], int]",
+        read: "Callable[[], int] | None",
         interval: float,
         publish: "Callable[[list, int, Any], None]",
     ) -> None:
@@ -88,7 +88,7 @@ class Values:
 
             self.inputs = make_inputs(settings["inputs"], interval)
         else:
-            self.inputs = {"pin0": Input(read, interval)}
+            self.inputs = {"pin0": Input(read, interval)} if read else {}
 
     async def start_sketch(self, say: "Callable[[str], None]") -> None:
         """The network is up: start sketch.py, where there is one; `say` sends a text of it."""

@@ -48,6 +48,10 @@ GROUPS = {
         ("--name", "NAME", "its name in the network"),
         ("--config", "FILE", "further settings, in the form of config.json"),
     ),
+    "your own program": (
+        ("--sketch", "FILE", "put just this on the board, as its sketch.py, and start it"),
+        ("--watch", None, "with --virtual: exchange it at each save"),
+    ),
     "instead of a deployment": (
         ("--list", None, "tell what is attached"),
         ("--monitor", None, "show the serial log of the board"),
@@ -66,7 +70,17 @@ GROUPS = {
 }
 # The options that a way to run this takes beside its own.
 TAKES = {
-    "virtual": ("role", "url", "listen", "fleet"),
+    "virtual": (
+        "role",
+        "url",
+        "listen",
+        "fleet",
+        "config",
+        "board",
+        "name",
+        "sketch",
+        "watch",
+    ),
     "serve": ("listen", "name"),
     "doctor": ("port", "on_board"),
     "list": (),
@@ -74,6 +88,18 @@ TAKES = {
     "flash": ("port", "dry_run"),
     "prepare": (),
     "version": (),
+    "sketch": (
+        "port",
+        "no_repl",
+        "virtual",
+        "watch",
+        "role",
+        "url",
+        "listen",
+        "config",
+        "board",
+        "name",
+    ),
 }
 
 
@@ -170,7 +196,11 @@ def check(args):
         raise WrongOption(f"--on-board goes with doctor: {PROGRAM} doctor --on-board")
     if args.all and (args.port or args.backup):
         raise WrongOption("--all is for every board: --port and --backup are for one")
-    for option in ("config", "flash"):
+    if args.sketch and not args.virtual and given - {"sketch", "port", "no_repl", "watch"}:
+        raise WrongOption("--sketch puts just that file on a board; run this without it before")
+    if args.watch and not (args.virtual and args.sketch):
+        raise WrongOption("--watch goes with --virtual --sketch FILE")
+    for option in ("config", "flash", "sketch"):
         name = getattr(args, option)
         if name and not os.access(name, os.R_OK):
             raise WrongOption(f"--{option}: there is no file {name} to read")
@@ -224,6 +254,10 @@ def run(args):
     attached.check(args.port)
     if args.monitor:
         deployment.monitor(args.port)
+    elif args.sketch:
+        from firmware.deploy import sketch
+
+        sketch.put(args)
     else:
         deployment.deploy(args)
     return 0

@@ -1,8 +1,9 @@
 """What a person does to a virtual board, by files in the folder $MICROWS_BENCH of the computer.
 
-Each line of its file `pins` is what somebody does to a pin: its number and a level, 0 or 1, or for
-an analog one 0 to 65535. Lines are added to it. The stand-ins look there whenever the program asks
-them for something.
+Each line of its file `events` is one of these, and lines are added to it: "pin NUMBER LEVEL", what
+somebody does to a pin, 0 or 1, or for an analog one 0 to 65535; "file NAME PATH", a file of that
+folder that comes into the board's flash. The stand-ins look there whenever the program asks them
+for something.
 """
 
 import os
@@ -33,12 +34,30 @@ _done = 0  # lines of it
 def look():
     """Do what is new there."""
     global _done
-    lines = _news("/pins").split("\n")
+    lines = _news("/events").split("\n")
     for line in lines[_done:-1]:
-        number, level = line.split()
-        machine.ADC.driven[int(number)] = int(level)
-        machine.Pin.drive(int(number), int(level))
+        what, one, other = line.split()
+        if what == "pin":
+            machine.ADC.driven[int(one)] = int(other)
+            machine.Pin.drive(int(one), int(other))
+        else:
+            _copy("/" + one, other)
     _done = max(_done, len(lines) - 1)
+
+
+def _copy(name, path):
+    folder = path.rpartition("/")[0]
+    if folder:
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass  # it is there
+    with _open(name, "rb") as source, open(path, "wb") as target:
+        while True:
+            piece = source.read(256)
+            if not piece:
+                return
+            target.write(piece)
 
 
 def _news(name):

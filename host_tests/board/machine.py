@@ -20,7 +20,7 @@ WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
-chip = "ESP32"
+chip = os.getenv("MICROWS_CHIP") or "ESP32"
 w5500 = True  # a chip answers on SPI
 cause = PWRON_RESET
 identity = b"\x24\x0a\xc4\x01\x02\x03"

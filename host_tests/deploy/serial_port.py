@@ -117,6 +117,7 @@ class SerialBoard:
         self.cut_at_write = 0  # the power fails in the middle of this one; 0: it does not
         self.tap = lambda data: None  # called with what the board says, whoever reads its port
         self.errors = b""  # what the interpreter itself had to say
+        self.env = None  # for the interpreter; None: as it is here
         self._thread = None
         Path(folder).mkdir(parents=True, exist_ok=True)
         if not self.image.exists():
@@ -166,6 +167,7 @@ class SerialBoard:
                 *(self.image, str(self.blocks), self._chip),
                 *(str(cause), "raw" if raw else "friendly", str(self.cut_at_write)),
             ],
+            env=self.env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

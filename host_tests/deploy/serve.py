@@ -17,7 +17,6 @@ from firmware.settings import defaults
 from host_tests.deploy.virtual import choose_port
 
 MOST = 64  # clients
-NEVER = 1 << 30  # seconds between two values of a pin that is not there
 
 
 class Network:
@@ -93,7 +92,6 @@ def start(args):
         "port": port,
         "max_clients": MOST,
         "chat": True,
-        "sample_interval": NEVER,
     }
     with tempfile.TemporaryDirectory(prefix="microws-") as folder:
         for path, content in program().items():
@@ -103,7 +101,7 @@ def start(args):
         try:
             # The usual loop on Windows cannot wait for a socket.
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(server.run(settings, int))
+                runner.run(server.run(settings, None))
         except KeyboardInterrupt:
             tell(port)
             print("Stopped.")

@@ -21,16 +21,22 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
+from firmware import boards as profiles
+from firmware import config_file
+from firmware.config import ConfigError
 from firmware.deploy import options, packages
 from firmware.deploy.board_files import NOT_ON_A_BOARD, program
 from firmware.deploy.refusal import Refusal
+from firmware.deploy.sketch import files_of
 from host_tests.support.paths import BIN, TOP
 
 START = TOP / "host_tests" / "board" / "start.py"
 DEFAULT_PORT = 8080
 HEAP = {"32": "128k", "64": "256k"}  # for the board's own program
+LOOK_EVERY = 0.2  # seconds, whether a sketch was saved
 PROMPT = b">>> "
 ENDED = "the program has ended; a board shows its prompt now"
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
@@ -92,15 +98,80 @@ def environment():
     }
 
 
+class Bench:
+    """What a person does to a virtual board while it runs: see board/bench.py."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._count = 0
+
+    def environment(self, chip="ESP32"):
+        return {**environment(), "MICROWS_BENCH": str(self.folder), "MICROWS_CHIP": chip}
+
+    def put(self, files):
+        """Files, {path: content}, into the flash of the board."""
+        lines = ""
+        for path, content in files.items():
+            self._count += 1
+            (self.folder / str(self._count)).write_bytes(content)
+            lines += f"file {self._count} {path}\n"
+        with (self.folder / "events").open("a") as file:
+            file.write(lines)
+
+
+class Watch:
+    """Puts a sketch, and what it imports, on boards again whenever one of the files is saved."""
+
+    def __init__(self, sketch, benches):
+        self._sketch = Path(sketch)
+        self._benches = benches
+        self._before = None
+        self.put()
+
+    def put(self):
+        files = files_of(self._sketch)
+        for bench in self._benches:
+            # The sketch comes last: the board looks whether that has changed.
+            bench.put({path: files[path] for path in reversed(files)})
+        self._before = self._stamps(files)
+
+    def _stamps(self, files):
+        paths = [self._sketch, *(self._sketch.parent / path for path in files)]
+        return [(path, path.stat().st_mtime_ns) for path in paths if path.exists()]
+
+    def look(self):
+        """Whether they were saved since the last time, and are on their way now."""
+        now = [
+            (path, path.stat().st_mtime_ns if path.exists() else None) for path, _ in self._before
+        ]
+        if now == self._before:
+            return False
+        self._before = now
+        try:
+            self.put()
+        except (OSError, Refusal) as error:
+            print(f"Not exchanged: {error}", flush=True)
+            return False
+        print(f"{self._sketch.name} was saved.", flush=True)
+        return True
+
+    def live(self):
+        while True:
+            time.sleep(LOOK_EVERY)
+            self.look()
+
+
 class Board:
     """A folder with a board's files, and the process of CPython that runs them."""
 
     device = None  # it has no serial port
 
-    def __init__(self, name, folder, config):
+    def __init__(self, name, folder, config, bench=None, chip="ESP32"):
         self.name = name
         self.folder = folder
         self.process = None
+        self._env = bench.environment(chip) if bench else environment()
         files = program()
         for path in NOT_ON_A_BOARD:  # it may run on CPython
             files[path] = (TOP / path).read_bytes()
@@ -114,7 +185,7 @@ class Board:
         self.process = subprocess.Popen(
             [sys.executable, "-E", "-s", "-u", "-X", "utf8", START],
             cwd=self.folder,
-            env=environment(),
+            env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -140,11 +211,13 @@ class Board:
 class SerialBoard:
     """A board behind a serial port, on which the program is put as on any other."""
 
-    def __init__(self, name, folder, config, micropython, bits):
+    def __init__(self, name, folder, config, bench, chip, micropython, bits):
         from host_tests.deploy import serial_port  # which Windows cannot import
 
         self.name = name
-        self._board = serial_port.SerialBoard(folder, micropython, heap=serial_port.HEAP[bits])
+        heap = serial_port.HEAP[bits]
+        self._board = serial_port.SerialBoard(folder, micropython, chip=chip, heap=heap)
+        self._board.env = bench.environment(chip)
         self._board.tap = self._hear
         self._deploy = None
         self._config = folder / "config.json"
@@ -241,18 +314,51 @@ def run(boards, addresses):
 
 
 def plan(args, make):
-    """The boards to start, in order, and the server's port. `make(name, config)` is a board."""
-    port = None if args.role == "client" else choose_port(args.listen)
+    """The boards to start, in order, and the server's port. `make(name, config)` is a board.
+
+    A board with a configuration or a sketch of its own is alone, unless a role is told.
+    """
+    given = config_of(args)
+    role = args.role
+    if role is None and (args.config or args.sketch):
+        role = given.get("role", "server")
+    port = None
     boards = []
-    if args.role != "client":
-        boards.append(make("server", {"role": "server", "hostname": "server", "port": port}))
-    if args.role != "server":
-        config = {"role": "client", "hostname": "client"}
-        url = f"ws://127.0.0.1:{port}/" if port else args.url
-        if url:
-            config["url"] = url
-        boards.append(make("client", config))
+    if role != "client":
+        port = choose_port(given.get("port") if args.listen is None else args.listen)
+        config = {"hostname": "server", **given, "role": "server", "port": port}
+        boards.append(make(config["hostname"], config))
+    if role != "server":
+        config = {"hostname": "client", **(given if role else {}), "role": "client"}
+        if port:
+            config["url"] = f"ws://127.0.0.1:{port}/"
+        elif args.url:
+            config["url"] = args.url
+        boards.append(make(config["hostname"], config))
     return boards, port
+
+
+def config_of(args):
+    """What the options say of a board's configuration."""
+    given = {}
+    if args.config:
+        try:
+            given = config_file.parse(Path(args.config).read_bytes(), args.config)
+        except ConfigError as error:
+            raise Refusal(error.problems[0]) from None
+        if given.get("role") == "mqtt":
+            raise Refusal("A virtual board has no broker; see --fleet.")
+    if args.board:
+        given["board"] = args.board
+    if args.name:
+        given["hostname"] = args.name
+    return given
+
+
+def chip_of(config):
+    """The chip of the configured board, to be played by a virtual one."""
+    profile = profiles.PROFILES.get(config.get("board", "esp32-w5500"), {})
+    return profile.get("chip") or "ESP32"
 
 
 def terminate(number, frame):
@@ -288,15 +394,22 @@ def start(args, is_cpython=False):
                 f"CPython {platform.python_version()}, for want of MicroPython ({reason})"
             )
         with tempfile.TemporaryDirectory(prefix="microws-") as folder:
+            benches = []
 
             def make(name, config):
                 own = Path(folder) / name
+                benches.append(Bench(own / "bench"))
+                parts = (name, own, config, benches[-1], chip_of(config))
                 if micropython:
-                    return SerialBoard(name, own, config, micropython, bits)
-                return Board(name, own, config)
+                    return SerialBoard(*parts, micropython, bits)
+                return Board(*parts)
 
             try:
                 boards, port = plan(args, make)
+                if args.sketch:
+                    watch = Watch(args.sketch, benches)
+                    if args.watch:
+                        threading.Thread(target=watch.live, daemon=True).start()
                 names = " and ".join(board.name for board in boards)
                 print(f"Virtual {names} on {description}. Press Ctrl-C to stop.", flush=True)
                 run(boards, lambda: addresses_of(boards, port))

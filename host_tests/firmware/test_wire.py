@@ -35,8 +35,8 @@ def bench(folder, settings):
         return processes[0]
 
     def wire(number, level):
-        with (wires / "pins").open("a") as file:
-            file.write(f"{number} {level}\n")
+        with (wires / "events").open("a") as file:
+            file.write(f"pin {number} {level}\n")
 
     try:
         board = Board(folder / "board", start, {"sample_interval": 30, **settings})
@@ -253,7 +253,7 @@ def test_the_client_role_takes_commands_and_answers_nothing(start, tmp_path):
         process.wait_for("pin 25: 40.0 % at 1000 Hz")
         for _ in range(3):
             process.wait_for("received light:")
-        (tmp_path / "bench" / "pins").write_text("14 0\n")
+        (tmp_path / "bench" / "events").write_text("pin 14 0\n")
         process.wait_for("closed with code 1000")
         # Its clients have left: all of them was the server.
         process.wait_for("pin 25: 10.0 % at 1000 Hz")
