@@ -79,7 +79,8 @@ class Answers:
             # The heap is in pieces: nothing but a reset makes it whole.
             self.is_starved = uptime() - self._starved_since >= STARVED
         if isinstance(error, (MemoryError, Timeout)):
-            reason = "no memory" if isinstance(error, MemoryError) else "no handshake in time"
+            starved = isinstance(error, MemoryError)
+            reason = "no memory" if starved else "nothing came, or was taken, in time"
         elif isinstance(error, OSError) and self._settings["cert_file"]:
             # It may be who does not trust this board, and left in the middle.
             left = "SSL" not in str(error)

@@ -38,6 +38,12 @@ _CLIENTS = {"esp32": 6, "rp2": 4, "pyboard": 4, "mimxrt": 4}
 _CLIENTS_OF_W5500 = 5
 _CLIENTS_ELSEWHERE = 8
 _CHECK = "; check wiring and power, then reset the board"
+# lwIP without its sockets has 8000 bytes (MEM_SIZE) for all that was sent and not acknowledged,
+# and where these are full, a write waits up to 10 s. So each client has its share of a half, and
+# one page goes at a time, which takes up to 6400 (TCP_SND_BUF) where its reader stops.
+_LWIP = ("rp2", "pyboard", "mimxrt")
+_UNACKNOWLEDGED = 1000  # bytes
+_PENDING = 3  # handshakes and pages at a time elsewhere: what clients need they must not take
 _W5500_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read the register, and what it holds
 
 _kind = ""  # the interface's class in `network`
@@ -193,6 +199,20 @@ def drain() -> None:
     """At the end: let the last bytes of closed connections leave."""
     if _kind == "W5500" and _interface:
         _interface.drain()
+
+
+def most_pending() -> int:
+    """How many connections may be on their way to a WebSocket, or get a page, at a time."""
+    return 1 if _is_on_lwip() else _PENDING
+
+
+def most_unacknowledged() -> "int | None":
+    """How many bytes may be on their way to a client; None where it takes them from nobody."""
+    return _UNACKNOWLEDGED if _is_on_lwip() else None
+
+
+def _is_on_lwip():
+    return sys.platform in _LWIP and _kind != "W5500"  # whose chip does it all
 
 
 def feed() -> None:

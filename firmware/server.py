@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from microws import ConnectionClosed, ProtocolError, Timeout, WebSocketError
+from microws import ProtocolError, Timeout, WebSocketError
 from microws.aio import within
 from microws.aio_server import serve  # now, while the heap is whole
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _INTERVAL = 0.5  # seconds between two samples
 _LOOK_EVERY = 0.5  # seconds, whether all is as it should be
 _RETRY = 5  # seconds
-_PENDING = 3  # handshakes and pages at a time: what clients need is not for these to take
 _CLOSE_TIMEOUT = 2  # seconds
 _MAX_SIZE = 2048  # bytes of a message, for each client, unless the configuration says more
 _MAX_HEADER = 2048  # bytes of a request
@@ -69,7 +68,8 @@ async def _listen(settings, service, watch, ssl):
             address,
             settings["port"],
             max_clients=service.max_clients,
-            max_pending=_PENDING,
+            max_pending=net.most_pending(),
+            max_unacknowledged=net.most_unacknowledged(),
             process_request=service.answers.answer,
             subprotocols=settings["subprotocols"] or (),
             on_refused=service.answers.refused,
@@ -213,17 +213,15 @@ class _Service:
         code = 1011
         try:
             if self._has_pins:
-                await self._send_to_who_is_there(ws, self._first_message(client))
+                self._answer(ws, self._first_message(client))
             greeting = self.values.sketch and await self.values.sketch.call("on_connect", client)
             if greeting:
-                await self._send_to_who_is_there(ws, greeting)
+                self._answer(ws, greeting)
             await self._converse(ws, client, name or ws.remote_address)
         except (MemoryError, OSError, WebSocketError) as error:
             self._count_dropped(ws)
-            slow = self._settings["slow"] == "close" and client.dropped
-            end = ProtocolError(1008, "too slow") if slow else error
-            code = getattr(end, "code", 1011)
-            log("%s: %s" % (client.label, describe_error(end)))
+            code = getattr(error, "code", 1011)
+            log("%s: %s" % (client.label, describe_error(error)))
         finally:
             self.counters.closed(code)
             del self.clients[ws]
@@ -235,7 +233,9 @@ class _Service:
     async def _tell_metrics(self, ws):
         self.server.clients.discard(ws)  # it wants no values
         try:
-            await self._send(ws, self.metrics())
+            message = self.metrics()
+            self.counters.sent(message)
+            await _within(ws.send(message))
         except MemoryError:
             await ws.close(1011)
 
@@ -254,8 +254,8 @@ class _Service:
                 if reply is None:
                     sketch = self.values.sketch
                     reply = sketch and await sketch.message(message, client)
-                if reply or count % _PROBE == 0:
-                    await self._send_to_who_is_there(ws, reply)
+                if reply:
+                    self._answer(ws, reply)
             del message, messages  # not in memory while it waits for the next
             await asyncio.sleep(0)  # the others have their turn
 
@@ -279,19 +279,10 @@ class _Service:
             self._pass_on(ws, name, message)
         return None
 
-    async def _send_to_who_is_there(self, ws, message):
-        """Send it; or a Ping, for ""."""
-        try:
-            if message:
-                await self._send(ws, message)
-            else:
-                await _within(ws.ping())
-        except (OSError, ConnectionClosed):
-            pass  # it has gone: recv() says so after all that came before
-
-    async def _send(self, ws, message):
-        self.counters.sent(message)
-        await _within(ws.send(message))
+    def _answer(self, ws, message):
+        # Not sent by this task, which has to receive meanwhile: the Pong that makes room for it.
+        if self.server.post(ws, message):
+            self.counters.sent(message)
 
     def _names(self):
         return [client.name for client in self.clients.values()]
@@ -364,7 +355,7 @@ class _Service:
         client = self.clients[ws]
         self.counters.add("dropped", ws.dropped - client.dropped)
         client.dropped = ws.dropped
-        if self._settings["slow"] == "drop" and ws.dropped >= client.tell:
+        if ws.dropped >= client.tell:
             client.tell = 2 * ws.dropped
             log("%s: too slow, skipped %d old messages so far" % (client.label, ws.dropped))
 

@@ -370,14 +370,18 @@ class Port:
 net.sys = Port()
 for net.sys.platform in ("esp32", "rp2", "linux"):
     print([net.most_clients(wanted) for wanted in (None, 1, 4, 6, 7)])
+    print(net.most_pending(), net.most_unacknowledged())
 """
     assert lines(interpreter, code) == [
         '"max_clients" is 7; this board has connections for 6',
         "[6, 1, 4, 6, 6]",
+        "3 None",
         '"max_clients" is 6; this board has connections for 4',
         '"max_clients" is 7; this board has connections for 4',
         "[4, 1, 4, 4, 4]",
+        "1 1000",
         "[8, 1, 4, 6, 7]",
+        "3 None",
     ]
 
 

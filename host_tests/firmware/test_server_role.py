@@ -424,11 +424,10 @@ def test_who_sends_more_than_is_taken_is_told_once_and_the_others_have_their_tur
             while not (message := other.recv(PATIENCE)).startswith("pong:"):
                 assert ": x:" in message
             assert message == f"pong:{i} clients:2"
+        metrics = running.metrics()
         stop.set()
         flooding.shutdown(socket.SHUT_RDWR)
         thread.join()
-        running.wait_for("client 1: closed")
-        metrics = running.metrics()
     assert metrics["flooding"] == 1
     assert (metrics["skipped"] > 0) == (flood == "newest")
     assert running.process.output.count("sends more than this board takes") == 1
@@ -628,7 +627,7 @@ def test_silent_connections_shut_nobody_out(board):
         with running.connect() as client:
             client.send("ping:1")
             assert client.recv() == "pong:1 clients:1"
-        running.wait_for("refused, no handshake in time")
+        running.wait_for("refused, nothing came, or was taken, in time")
 
 
 def test_a_hundred_rounds_of_rude_clients_leave_nothing_behind(board):

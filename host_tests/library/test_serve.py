@@ -323,6 +323,39 @@ def test_a_slow_client_loses_the_oldest_and_nobody_else_anything(serving):
     assert {len(frame) for frame in data.split(b"\x81\x64")[1:-1]} == {100}
 
 
+def test_a_client_has_no_more_on_its_way_than_its_share(serving):
+    server = serving(max_unacknowledged=1000, max_backlog=20000)
+    with server.connect() as quick, misbehaving.upgraded(server.port) as slow:
+        server.wait_for("clients 2")
+        quick.send("number 0 100")
+        for n in range(100):  # it answers the Pings, so it gets them all
+            assert quick.recv()[:5] == f"{n:05}"
+        # The other has read nothing. What is on its way to it is here by now.
+        data = slow.recv(65536)
+        found = frames(data)[0]
+        assert len(data) <= 1000
+        assert [opcode for opcode, _, _ in found].count(PING) == 1
+        # With each Pong more of the rest comes.
+        answered = 0
+        while not any(payload[:5] == b"00099" for _, _, payload in found):
+            pings = [payload for opcode, _, payload in found if opcode == PING]
+            for payload in pings[answered:]:
+                slow.sendall(frame(PONG, payload, masked=True))
+            answered = len(pings)
+            data += slow.recv(65536)
+            found = frames_so_far(data) or found
+    numbers = [int(payload[:5]) for opcode, _, payload in found if opcode == TEXT]
+    assert numbers == list(range(100))
+
+
+def frames_so_far(data):
+    """The frames in `data`, none while the last one is not whole."""
+    try:
+        return frames(data)[0]
+    except (AssertionError, IndexError, ValueError):
+        return []
+
+
 def test_nothing_gets_into_a_broadcast_that_is_half_way(serving):
     server = serving(write_size=256)
     others = [(PONG, b"?"), (TEXT, b"from a task"), (TEXT, b"later")]

@@ -3,9 +3,9 @@
 import asyncio
 
 from ._compat import const, local_port, ticks_diff, ticks_ms
-from .aio_connection import SocketWaiter, WebSocket
+from .aio_connection import SocketWaiter, WebSocket, awaited, within
 from .core import FAILURES, NOT_SENT, bound, check, put_header
-from .errors import HandshakeError, Timeout, WebSocketError
+from .errors import HandshakeError, ProtocolError, Timeout, WebSocketError
 from .handshake import check_context, checked_names
 from .server_handshake import ServerHandshake, accepting, listening_socket, refusing
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _PATIENCE = const(500)  # milliseconds of silence that everybody may have
+_TOO_SLOW = const("too slow")
+_TAKEN_WITHIN = const(2)  # seconds for a piece of an answer, before there is a WebSocket
 
 
 def serve(
@@ -44,6 +46,7 @@ def serve(
     keep_cookies: bool = False,
     max_body: int = 0,
     max_pending: "int | None" = 8,
+    max_unacknowledged: "int | None" = None,
     message_timeout: "float | None" = 60,
     read_size: int = 512,
     write_size: int = 4096,
@@ -68,7 +71,13 @@ def serve(
 
     At most ``max_backlog`` bytes of broadcasts wait for a client behind the one that is half-way;
     for one that is slower, the oldest are dropped (``slow="drop"``), or it is closed with 1008
-    (``slow="close"``). One for whom memory runs out is disconnected.
+    (``slow="close"``): then its calls raise ``ProtocolError``. One for whom memory runs out is
+    disconnected.
+
+    At most ``max_unacknowledged`` bytes are on their way to a client, 100 for each frame among
+    them, or one message that is larger: a Ping asks whether it has read them, and what is behind
+    waits for the Pong (None: no bound). It is for ports where a client that reads nothing delays
+    the others; see ``pacing``.
 
     ``keepalive_timeout`` is as with ``connect()``. The other arguments, ``OSError`` and the port
     are as with ``microws.listen()``. ``ValueError`` or ``TypeError`` for wrong arguments, another
@@ -78,6 +87,7 @@ def serve(
         max_clients=max_clients,
         max_backlog=max_backlog,
         max_pending=max_pending,
+        max_unacknowledged=max_unacknowledged,
         max_header=max_header,
         max_fields=max_fields,
         max_body=max_body,
@@ -92,13 +102,20 @@ def serve(
     check_context(ssl)
     names = checked_names(subprotocols)
     limits = (close_timeout, max_size, max_fragments, read_size, write_size, message_timeout)
+    connection: Any = ServerConnection
+    if max_unacknowledged is not None:
+        from .pacing import PacedConnection
+
+        def connection(*arguments: "Any") -> ServerConnection:
+            return PacedConnection(max_unacknowledged, *arguments)
 
     def new(
         is_full: "Callable[[ServerHandshake], bool]",
     ) -> "tuple[ServerConnection, ServerHandshake]":
-        return ServerConnection(False, *limits), ServerHandshake(
-            names, compression, process_request, is_full
-        )
+        ws = connection(False, *limits)
+        ws._max_backlog = bound(max_backlog)
+        ws._drops = slow == "drop"
+        return ws, ServerHandshake(names, compression, process_request, is_full)
 
     # A wrong argument is told at once, not when a client comes.
     new(bool)
@@ -110,8 +127,6 @@ def serve(
         bound(max_clients),
         bound(max_pending),
         on_refused,
-        bound(max_backlog),
-        slow == "close",
         handshake_timeout,
         keepalive_timeout,
     )
@@ -124,22 +139,26 @@ class ServerConnection(WebSocket):
     #: for the first one.
     dropped = 0
     _backlog: "Any" = ()  # frames of broadcasts
+    _drops = True  # the oldest of them, where there are too many; else it is closed
+    _is_slow = False  # it is closed for that
+    _max_backlog = 0  # bytes
     _waiting_bytes = 0
     _made_room = False  # for another, while it was opened
     _seen: "Any" = None  # of _active, when it was to make room
     _task: "Any" = None  # that opens it
 
-    def _broadcast(self, frame: bytes, max_backlog: int, closes: bool) -> bool:
+    def _broadcast(self, frame: bytes) -> bool:
         """Send a frame without waiting, or put it into the backlog.
 
-        False where nothing is sent any more. Whoever is slower is closed, where ``closes``.
+        False where nothing is sent any more.
         """
-        if self._closing or self._sock is None or (closes and self.dropped):
+        if self._closing or self._sock is None or self._is_slow:
             return False
         try:
             if not (self._backlog or self._fragmenting or self._writing or self._busy):
                 n = 0
-                if self._plain is None:  # TLS, where it takes nothing, wants the same bytes again
+                # TLS, where it takes nothing, wants the same bytes again.
+                if self._plain is None and not self._write:
                     n = self._sock.write(frame, 0, len(frame)) or 0
                 if n < len(frame):
                     # All of it goes, as its beginning may have gone; nothing comes between.
@@ -152,13 +171,14 @@ class ServerConnection(WebSocket):
                 self._backlog = []
             self._backlog.append(frame)
             self._waiting_bytes += len(frame)
-            while self._waiting_bytes > max_backlog:
+            while self._waiting_bytes > self._max_backlog:
                 self.dropped += 1
-                self._waiting_bytes -= len(self._backlog.pop(0))
-                if closes:
+                if not self._drops:
+                    self._is_slow = True
                     self._backlog = ()  # nothing goes out behind what is missing
-                    self._poster = asyncio.create_task(self.close(1008, "too slow"))
+                    self._poster = asyncio.create_task(self.close(1008, _TOO_SLOW))
                     return False
+                self._waiting_bytes -= len(self._backlog.pop(0))
             if self._poster is None or self._poster.done():
                 self._poster = asyncio.create_task(self._post_backlog())
         except MemoryError:
@@ -168,6 +188,17 @@ class ServerConnection(WebSocket):
             self._mute()
             return False
         return True
+
+    @awaited
+    def _wait_once(self, i: int) -> "Any":
+        # While a handshake or plain HTTP is answered: a reader that stops makes room for others.
+        return within(self._wait_to_write(), _TAKEN_WITHIN) if i else super()._wait_once(0)
+
+    async def _wait_to_write(self) -> None:
+        await super()._wait_once(1)
+
+    def _closed(self) -> WebSocketError:
+        return ProtocolError(1008, _TOO_SLOW) if self._is_slow else super()._closed()
 
     async def _post(self) -> None:
         await super()._post()
@@ -199,8 +230,6 @@ class Server(SocketWaiter):
         max_clients: int,
         max_pending: int,
         on_refused: "Callable[[ServerConnection, Exception], object] | None",
-        max_backlog: int,
-        closes: bool,
         handshake_timeout: "float | None",
         keepalive_timeout: "float | None",
     ) -> None:
@@ -218,8 +247,6 @@ class Server(SocketWaiter):
         self._max_clients = max_clients
         self._max_pending = max_pending
         self._on_refused = on_refused
-        self._max_backlog = max_backlog
-        self._closes = closes  # whoever is too slow
         self._handshake_timeout = handshake_timeout
         self._keepalive_timeout = keepalive_timeout
         self._keeper: Any = None
@@ -244,12 +271,16 @@ class Server(SocketWaiter):
             if ws is skip:
                 continue
             if frame is None:
-                data = ws._encode(message, text)
-                if data is None:
-                    raise TypeError("a broadcast message is str or bytes-like")
-                frame = _build_frame(ws._byte0, data)
-            count += ws._broadcast(frame, self._max_backlog, self._closes)
+                frame = _build_frame(ws, message, text)
+            count += ws._broadcast(frame)
         return count
+
+    def post(self, ws: "Any", message: "Any", text: "bool | None" = None) -> bool:
+        """Send to one client, without waiting, behind the broadcasts that wait for it.
+
+        False where nothing is sent to it any more. Errors as with ``broadcast()``.
+        """
+        return ws._broadcast(_build_frame(ws, message, text))
 
     def is_serving(self) -> bool:
         """Whether clients are still accepted."""
@@ -443,8 +474,11 @@ class Server(SocketWaiter):
         return None
 
 
-def _build_frame(byte0: int, payload: "Any") -> bytes:
-    """A whole unmasked frame, to be sent to several clients."""
+def _build_frame(ws: ServerConnection, message: "Any", text: "bool | None") -> bytes:
+    """A whole unmasked frame, to be sent to one client or to several."""
+    payload = ws._encode(message, text)
+    if payload is None:
+        raise TypeError("a broadcast message is str or bytes-like")
     frame = bytearray(10)
-    at = put_header(frame, 0, byte0, len(payload), 0)
+    at = put_header(frame, 0, ws._byte0, len(payload), 0)
     return bytes(memoryview(frame)[:at]) + payload

@@ -245,6 +245,7 @@ class Connection:
     _secure = False
     _sender = _NO_STEPS
     _spare = _NO_STEPS  # after an interrupt: the sender, for a Close alone
+    _write: "Any" = None  # in place of the socket's
 
     def __init__(
         self,
@@ -654,7 +655,7 @@ class Connection:
 
     def _send_frames(self) -> "Steps":
         """Sends the frame of ``_byte0`` and ``_out``, and a Pong that waits; then yields 0."""
-        write = self._sock.write
+        write = self._write or self._sock.write
         tx = bytearray(144)
         mask = 0x80 if self._client else 0
         head = 12 if mask else 16
