@@ -2,7 +2,7 @@
 
 from microws import HandshakeError, Timeout
 
-from firmware import page
+from firmware import net, page
 from firmware.access import Guard, is_websocket
 from firmware.describe import describe_error, describe_message
 from firmware.log import Bound, log, tenths, uptime
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 METRICS = "/metrics"
 VALUES = "/values"
 HISTORY = "/history"
+WIFI = "/wifi"
 
 _REFUSALS = 5  # lines a second; the serial log takes its time from everybody
 STARVED = 600  # seconds without memory for a single client
@@ -49,6 +50,10 @@ class Answers:
         places = (self._settings["path"], METRICS)
         if request.method not in ("GET", "HEAD"):
             return None  # it refuses all others
+        if path == WIFI and net.has_own_wifi():
+            from firmware import wifi_form
+
+            return None if is_websocket(request) else wifi_form.response()
         if is_websocket(request):
             if path not in places:
                 return _text(404, "no WebSocket here")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _os: "Any" = os  # the type stubs do not know its uname()
 
-_SECRET_KINDS = ("secret", "token", "password", "headers")
+_SECRET_KINDS = ("secret", "token", "password", "headers", "own_wifi")
 _HARD_TIMERS = (1, 26)  # the first release of MicroPython that has them on these chips
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
@@ -233,8 +233,11 @@ def _conflicts(settings, chip, version):
             problems.append('"%s" is %d; allowed on board "%s": %s' % (key, pin, board, allowed))
     if settings["role_pin"] == settings["sample_pin"]:
         problems.append('"role_pin" and "sample_pin" are both %d' % settings["role_pin"])
-    if profile["interface"] == "WLAN" and settings["wifi_ssid"] is None:
+    on_wifi = profile["interface"] == "WLAN"
+    if on_wifi and settings["wifi_ssid"] is None and settings["wifi_ap"] is None:
         problems.append('"wifi_ssid" is missing; board "%s" needs the name of your Wi-Fi' % board)
+    if settings["wifi_ap"] and not on_wifi:
+        problems.append('"wifi_ap" is of no use to board "%s", whose network is a cable' % board)
     if settings["watchdog"] and chip in ("RP2040", "RP2350") and version < _HARD_TIMERS:
         problems.append(
             '"watchdog" on an %s needs MicroPython 1.26, whose timers can feed the chip\'s own: '
@@ -260,6 +263,15 @@ def _is_number(value, first, last, kinds=(int, float)):
 
 def _is_text(value, first, last):
     return isinstance(value, str) and first <= len(value.encode()) <= last
+
+
+def _is_own_wifi(value):
+    return (
+        isinstance(value, dict)
+        and sorted(value) == ["name", "password"]
+        and _is_text(value["name"], 1, 32)
+        and _is_text(value["password"], 8, 63)
+    )
 
 
 def _is_hostname(value):
@@ -330,6 +342,10 @@ KINDS: dict = {
     "flag": (lambda value: isinstance(value, bool), "true, false"),
     "text": (_is_text, "a text of %d to %d bytes"),
     "secret": (_is_text, "a text of %d to %d bytes"),
+    "own_wifi": (
+        _is_own_wifi,
+        '{ "name": 1 to 32 bytes, "password": 8 to 63 bytes }, nobody comes in without one',
+    ),
     "hostname": (
         _is_hostname,
         "1 to 32 letters, digits and hyphens, with no hyphen at either end",

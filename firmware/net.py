@@ -51,6 +51,7 @@ _interface: "Any" = None
 _bus: tuple = ()  # SPI and chip select of a W5500 whose driver cannot tell that it is not there
 _problem = ""
 _told = ""
+own_wifi: "Any" = None  # see own_wifi.py, where the configuration asks for one
 
 # What is fed while the program goes on: see watchdog.py, where the configuration asks for one.
 watchdog: "Any" = None
@@ -107,8 +108,10 @@ def has_driver() -> bool:
 
 def address() -> "str | None":
     """This board's IPv4 address, None while it has none."""
-    if _interface is None or _problem or not _interface.isconnected():
+    if _interface is None or _problem:
         return None
+    if not _interface.isconnected():
+        return own_wifi.address() if own_wifi else None
     # isconnected() of an ESP32's LAN can be wrong after Wi-Fi events.
     found = _interface.ifconfig()[0]
     return None if found == "0.0.0.0" else found
@@ -116,6 +119,8 @@ def address() -> "str | None":
 
 async def wait_for_address(settings: dict) -> str:
     """This board's IPv4 address, waited for; the log tells it, or what is missing.
+
+    Where the settings have "wifi_ap", and no other Wi-Fi takes the board, it is one of its own.
 
     After a time without one the interface goes down and up, after a longer time the board is
     reset. One whose W5500 was left without its interrupt by a soft reset is reset hard at once.
@@ -146,6 +151,8 @@ async def wait_for_address(settings: dict) -> str:
             restart(settings)
             missing = _missing(settings)
         if found:
+            if own_wifi and _interface.isconnected():
+                own_wifi.stop()
             if found != _told or waited:
                 log("address %s, also %s.local where mDNS works" % (found, settings["hostname"]))
                 _told = found
@@ -154,6 +161,9 @@ async def wait_for_address(settings: dict) -> str:
             log(missing)
         checks += 1
         trouble = uptime() - began
+        if own_wifi and not _problem and own_wifi.is_due(trouble):
+            own_wifi.start(_interface)
+            continue
         if trouble >= _reset_after(missing):
             log("no address for %d s: resetting the board" % trouble)
             await asyncio.sleep(_CHECK_EVERY)
@@ -183,6 +193,11 @@ async def sleep_with_address(held: str, seconds: float) -> bool:
         except MemoryError:
             pass  # a moment later there may be some: no reason to end connections
         await asyncio.sleep(pause)
+
+
+def has_own_wifi() -> bool:
+    """Whether the board is in a Wi-Fi of its own, where it is asked which one to join."""
+    return own_wifi is not None and own_wifi.is_up()
 
 
 def most_clients(wanted: "int | None") -> int:
@@ -252,6 +267,8 @@ def _missing(settings):
         return "no network: " + _problem
     status = _interface.status()
     if _kind == "WLAN":
+        if settings["wifi_ssid"] is None:
+            return 'no "wifi_ssid" is set'
         name = printable(settings["wifi_ssid"])
         if status == _network.STAT_WRONG_PASSWORD:
             return "Wi-Fi %s refuses the password" % name
@@ -282,7 +299,7 @@ def _bring_up(interface, settings):
     if interface.config("mac") == bytes(6):
         # The second bit: locally administered, not a maker's.
         interface.config(mac=b"\x02" + (b"\x00" * 5 + machine.unique_id())[-5:])
-    if _kind == "WLAN" and not interface.isconnected():
+    if _kind == "WLAN" and settings["wifi_ssid"] and not interface.isconnected():
         interface.connect(settings["wifi_ssid"], settings["wifi_password"])
     own = settings["address"]
     if own:

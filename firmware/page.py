@@ -12,7 +12,7 @@ FILE = "page.html"
 _CHUNK = 1024  # bytes
 
 # All is in the one file, it talks to its board alone, and no other page may hold it in a frame.
-_HEADERS = (
+HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Vary", "Accept-Encoding"),
     ("Cache-Control", "no-cache"),
@@ -45,7 +45,7 @@ def _response(file, headers):
         size = os.stat(file)[6]
     except OSError:
         return None
-    return 200, _HEADERS + (("Content-Length", str(size)),) + headers, _chunks(file)
+    return 200, HEADERS + (("Content-Length", str(size)),) + headers, _chunks(file)
 
 
 def _chunks(file):

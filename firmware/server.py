@@ -3,12 +3,13 @@
 import asyncio
 import json
 
+import machine
 from microws import ProtocolError, Timeout, WebSocketError
 from microws.aio import within
 from microws.aio_server import serve  # now, while the heap is whole
 
 from firmware import net
-from firmware.answers import STARVED, Answers
+from firmware.answers import STARVED, WIFI, Answers
 from firmware.counters import Counters
 from firmware.describe import describe_error, describe_message
 from firmware.log import Bound, log, tenths, uptime
@@ -36,6 +37,10 @@ _PING_LIMIT = 32  # characters
 async def run(settings: dict, read: "Callable[[], int] | None") -> None:
     """Run the role for ever; `read()` gives a sample of pin0."""
     service = _Service(settings, read)
+    if settings["wifi_ap"]:
+        from firmware.own_wifi import OwnWifi
+
+        net.own_wifi = OwnWifi(settings)
     ssl = None
     if settings["cert_file"]:
         from firmware.certificates import server_context
@@ -89,7 +94,10 @@ async def _listen(settings, service, watch, ssl):
     service.server = server
     place = (address, settings["port"])
     log("listening on %s://%s:%d" % (("wss" if ssl else "ws",) + place) + settings["path"])
-    log("the page is at %s://%s:%d/" % (("https" if ssl else "http",) + place))
+    url = "%s://%s:%d/" % (("https" if ssl else "http",) + place)
+    log("the page is at " + url)
+    if net.has_own_wifi():
+        log("which Wi-Fi the board is to join, it is told at %swifi" % url)
     try:
         while True:
             try:
@@ -197,6 +205,9 @@ class _Service:
     async def handle(self, ws):
         """One client from its handshake to its end."""
         path, _, query = ws.path.partition("?")
+        if path == WIFI and net.has_own_wifi():
+            await self._ask_for_wifi(ws)
+            return
         if path != self._settings["path"]:
             await self._tell_metrics(ws)
             return
@@ -238,6 +249,21 @@ class _Service:
             await _within(ws.send(message))
         except MemoryError:
             await ws.close(1011)
+
+    async def _ask_for_wifi(self, ws):
+        self.server.clients.discard(ws)  # it wants no values
+        from firmware import wifi_form
+
+        if ws.remote_address in self.answers.guard.watchers:
+            problem = "You may only watch."
+        else:
+            problem = wifi_form.keep(await ws.recv(_SEND_TIMEOUT))
+        await _within(ws.send(problem or wifi_form.KEPT))
+        await ws.close()
+        if not problem:
+            log("another Wi-Fi was entered: resetting the board, which joins it")
+            await asyncio.sleep(1)  # for that line to leave, and what the page is told
+            machine.reset()
 
     async def _converse(self, ws, client, name):
         count = 0

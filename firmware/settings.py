@@ -20,6 +20,7 @@ TABLE = (
     ("dns", "board", None, "ip", "192.168.1.1"),
     ("wifi_ssid", "board", None, "text", 1, 32),
     ("wifi_password", "board", None, "secret", 8, 63),
+    ("wifi_ap", "server", None, "own_wifi"),
     # A search for a name may block for half of the least.
     ("watchdog", "board", None, "whole", 60, 3600),
     ("url", "clients", "ws://127.0.0.1:8080/", "url"),

@@ -32,6 +32,7 @@ SENTENCES = {
     "dns": "with `address`: the name server",
     "wifi_ssid": "the name of the Wi-Fi, for a board without cable",
     "wifi_password": "its password",
+    "wifi_ap": "a Wi-Fi of the board's own, where `wifi_ssid` is not there or not set: see below",
     "watchdog": "seconds without progress, then the chip resets itself; on an RP2040 or RP2350 it "
     "needs MicroPython 1.26",
     "url": "where to connect to; `mqtt` takes a list, too: the next is tried when one is gone",

@@ -8,6 +8,7 @@ import machine
 
 PHY_W5500 = 102
 STA_IF = 0
+AP_IF = 1
 STAT_IDLE = 1000
 STAT_CONNECTING = 1001
 STAT_GOT_IP = 1010
@@ -22,6 +23,10 @@ ETH_GOT_IP = 5
 cable = True
 # What DHCP gives; "0.0.0.0" is a DHCP server that is silent.
 lease = "127.0.0.1"
+# The board's address in a Wi-Fi of its own, how many are in that, and its name and password.
+own_address = "192.168.4.1"
+stations = 0
+own_wifi = None
 # A W5500 has no address of its own at power on.
 burnt_mac = b"\x24\x0a\xc4\x01\x02\x06"
 
@@ -171,12 +176,14 @@ class WIZNET5K(_Interface):
 
 
 class WLAN(_Interface):
+    SEC_WPA_WPA2 = 4
     chips = tuple(chip for chip in _Lan.chips + WIZNET5K.chips if chip != "ESP32H2")
 
     def __init__(self, kind):
         super().__init__()
-        if kind != STA_IF:
+        if kind not in (STA_IF, AP_IF):
             raise ValueError("no such interface")
+        self._is_own = kind == AP_IF
         self._joined = False
 
     def active(self, on=None):
@@ -184,13 +191,37 @@ class WLAN(_Interface):
             self._joined = False
         return super().active(on)
 
+    def config(self, query=None, *, mac=None, ssid=None, key=None, security=None):
+        global own_wifi
+        if ssid is None:
+            return super().config(query, mac=mac)
+        if not (self._is_own and self._active):
+            raise OSError("Wifi Mode Error")
+        if security != self.SEC_WPA_WPA2 or not 8 <= len(key) <= 63:
+            raise OSError("Wifi Password Error")
+        own_wifi = (ssid, key)
+
     def connect(self, ssid, key=None):
-        if not self._active:
+        if not self._active or self._is_own:
             raise OSError("Wifi Not Started")
+        if type(ssid) is not str:
+            raise TypeError("can't convert to str")
         self._joined = key != "wrong password"
 
+    def disconnect(self):
+        if not self._active:
+            raise OSError("Wifi Not Started")
+        self._joined = False
+
     def isconnected(self):
+        if self._is_own:
+            return stations > 0
         return self._joined and super().isconnected()
+
+    def ifconfig(self, to=None):
+        if self._is_own:
+            return (own_address if self._active else _NONE, "255.255.255.0", own_address, _NONE)
+        return super().ifconfig(to)
 
     def status(self):
         if not cable:

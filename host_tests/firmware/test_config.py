@@ -23,6 +23,14 @@ MISTAKES = [
     ('{"address": 3232235786}', ['"address" is 3232235786']),
     ('{"netmask": "255.0.255.0"}', ['"netmask" is "255.0.255.0"; allowed: like "255.255']),
     ('{"netmask": "0.0.0.0"}', ['"netmask" is "0.0.0.0"']),
+    (
+        '{"wifi_ap": {"name": "x"}}',
+        ['"wifi_ap" is (not shown); allowed: { "name": 1 to 32 bytes, "password": 8 to'],
+    ),
+    (
+        '{"wifi_ap": {"name": "x", "password": "12345678"}}',
+        ['"wifi_ap" is of no use to board "esp32-w5500", whose network is a cable'],
+    ),
     ('{"gateway": "192.168.1.1"}', ['"address" is missing; "gateway" and "dns" go with it']),
     ('{"port": "80"}', ['"port" is "80"; allowed: a whole number from 1 to 65535']),
     ('{"port": 0}', ['"port" is 0']),
@@ -451,6 +459,7 @@ def test_the_line_of_a_mistake_is_told(load):
     [
         '{"wifi_password": "hunter2"}',  # too short
         '{"wifi_pasword": "hunter2hunter2"}',
+        '{"wifi_ap": {"name": "x", "password": "hunter2"}}',
         '{"wifi_password": "hunter2hunter2" "role": "client"}',
         '{"url": "ws://me:hunter2@host:x/"}',
         '{"url": "wss://me:hunter2@host/"}',
