@@ -367,12 +367,14 @@ def test_boards_chat_with_browsers(board, start, tmp_path):
 
 # No log of messages: a lot is to be said.
 TALKATIVE = """
-import asyncio
-from firmware import modules
-modules.load_role("server")
-from firmware import config, server
+import asyncio, machine
+from firmware import config, modules
+settings = config.load()
+modules.unload()
+modules.load_role("server", modules.wanted_by(settings))
+from firmware import server
 server.log = lambda text: None if "received" in text else print(text)
-asyncio.run(server.run(config.load(), int))
+asyncio.run(server.run(settings, int))
 """
 
 
