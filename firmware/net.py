@@ -210,12 +210,6 @@ def most_clients(wanted: "int | None") -> int:
     return min(wanted or most, most)
 
 
-def drain() -> None:
-    """At the end: let the last bytes of closed connections leave."""
-    if _kind == "W5500" and _interface:
-        _interface.drain()
-
-
 def most_pending() -> int:
     """How many connections may be on their way to a WebSocket, or get a page, at a time."""
     return 1 if _is_on_lwip() else _PENDING
@@ -228,6 +222,12 @@ def most_unacknowledged() -> "int | None":
 
 def _is_on_lwip():
     return sys.platform in _LWIP and _kind != "W5500"  # whose chip does it all
+
+
+def drain() -> None:
+    """At the end: let the last bytes of closed connections leave."""
+    if _kind == "W5500" and _interface:
+        _interface.drain()
 
 
 def feed() -> None:
