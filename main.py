@@ -96,7 +96,7 @@ def start(settings: dict) -> None:
 
         net.watchdog = watchdog.start(settings["watchdog"])
     modules.unload()
-    run = modules.load_role(role, modules.wanted_by(settings))
+    run = modules.load_role(role, modules.wanted_by(settings, role))
     import microws
 
     log("microws %s loaded" % microws.__version__)

@@ -14,7 +14,7 @@ def conflicts(settings: dict) -> list:
         problems.append('"url" is a list, which only "role": "mqtt" takes')
     if isinstance(urls, list) and len(urls) > _MOST_URLS:
         problems.append('"url" is a list of %d; at most %d' % (len(urls), _MOST_URLS))
-    outputs = settings.get("outputs") or {}
+    outputs = settings["outputs"] or {}
     for name in sorted(settings["show_as"] or ()):
         shown = settings["show_as"][name]
         if name not in outputs:

@@ -13,7 +13,7 @@ from firmware.log import log, public_url, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
 _DEFAULT_URL = "ws://127.0.0.1:8080/"  # as in settings.py, which is not in memory any more
@@ -27,11 +27,11 @@ _SILENT = 300  # seconds without an answer from anybody, then the interface goes
 
 
 async def stay_connected(
-    settings: dict, urls: list, begin: "Callable[[], Session]", look: "Callable[[], None]"
+    settings: dict, urls: list, begin: "Callable[[], Session]", look: "Callable[[], Awaitable]"
 ) -> None:
     """Live one session that `begin()` makes after another, for ever, at the urls in turn.
 
-    `look()` is called before each.
+    `look()` is awaited before each.
     """
     verifier = None
     if [url for url in urls if url.lower().startswith("wss:")]:
@@ -48,7 +48,7 @@ async def stay_connected(
             # The heap is in pieces: nothing but a reset makes it whole.
             raise RuntimeError("no memory for a connection %d times in a row" % starved)
         try:
-            look()
+            await look()
             before = uptime()
             address = await net.wait_for_address(settings)
             answered += uptime() - before

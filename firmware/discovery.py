@@ -31,9 +31,9 @@ def messages(settings: dict, name: str, base: str) -> "Iterator[tuple[str, bytes
         "manufacturer": "microws",
         "sw_version": "microws %s, %s %s" % (__version__, python, version),
     }
-    inputs = settings.get("inputs") or {"pin0": {"kind": "raw"}}
+    inputs = settings["inputs"] or {"pin0": {"kind": "raw"}}
     shown = settings["show_as"] or {}
-    for names, describe in ((inputs, _input), (settings.get("outputs") or {}, _output)):
+    for names, describe in ((inputs, _input), (settings["outputs"] or {}, _output)):
         for one in sorted(names):
             kind, more = describe(names[one], base + one, shown.get(one))
             more["name"] = one

@@ -30,12 +30,17 @@ def unload() -> None:
             delattr(package, name)
 
 
-def wanted_by(settings: dict) -> list:
+def wanted_by(settings: dict, role: str) -> list:
     """The modules that only these settings need, or a sketch."""
     wanted = [name for name in ("outputs", "inputs") if settings[name]]
     if settings["format"] == "json":
         wanted.append("samples")
-    if wanted:
+    if role == "mqtt":
+        if settings["queue_file"]:
+            wanted.append("mqtt_file")
+        if settings["discovery"]:
+            wanted.append("discovery")
+    elif wanted:
         wanted.append("reports")
     if "sketch.py" in os.listdir():
         wanted.append("sketch")

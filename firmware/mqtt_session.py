@@ -47,6 +47,7 @@ class MqttSession(Session):
     def __init__(self, board):
         super().__init__(board.settings)
         self._board = board
+        self.name = "broker"  # for a sketch
         self._is_welcome = False  # CONNACK has come,
         self._is_subscribed = False  # and SUBACK
         self._ended_by_broker = False
@@ -79,6 +80,10 @@ class MqttSession(Session):
         finally:
             # Closed without DISCONNECT: so the broker says by the will that this board is away.
             board.ended(self._is_welcome, self.held, self._ended_by_broker)
+            if self._is_subscribed:
+                board.values.tell_sketch("on_disconnect", self)
+                if board.values.outputs:
+                    board.values.outputs.idle()
 
     def is_over(self):
         now = uptime()
@@ -104,7 +109,7 @@ class MqttSession(Session):
                 return True
         if self._wants_ping():
             board.news.set()
-        return False
+        return bool([task for task in board.tasks if task.done()])
 
     def _wants_ping(self):
         return uptime() - self._sent_at >= max(1, self.settings["keepalive"] // 2)
@@ -180,9 +185,16 @@ class MqttSession(Session):
         value = _text(payload)
         if told:
             log("received %s: %s" % (describe_message(name), describe_message(value)))
-        wrong = board.values.command(name + ":" + value, self)
-        if wrong and told:
-            log(wrong)
+        if reader.is_retained():
+            # It may be of yesterday, and comes again with each connection.
+            if told:
+                log("not done: it was published as retained; publish commands without that")
+        elif name == "message" and board.values.sketch:
+            reply = await board.values.sketch.message(value, self)
+            if reply:
+                board.say(_text(reply) if isinstance(reply, bytes) else reply)
+        else:
+            board.command(name, value, told)
 
     # Sending
 
@@ -209,6 +221,10 @@ class MqttSession(Session):
                 await self._announce(topic, payload)
             await self._announce(board.topic + "status", b"online")
             board.tell_dropped()
+            sketch = board.values.sketch
+            greeting = sketch and await sketch.call("on_connect", self)
+            if greeting:
+                board.say(greeting)
             while True:
                 await self._send_all()
                 if self._wants_ping():

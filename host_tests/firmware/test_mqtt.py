@@ -52,11 +52,13 @@ def observe(files):
 def board(start, tmp_path, files):
     """`board(settings, python="micropython32")` starts a virtual board, with a board's heap."""
 
-    def make(settings, python="micropython32", name="greenhouse"):
+    def make(settings, python="micropython32", name="greenhouse", sketch=None):
         folder = tmp_path / name
         given = {"role": "mqtt", "hostname": name, "sample_interval": 0.2, **settings}
         made = virtual.Board(name, folder, given)
         shutil.copy(files[2], folder / "ca.pem")
+        if sketch:
+            (folder / "sketch.py").write_text(sketch)
         # What it has beside the program, in place of hardware, takes memory of its own.
         heap = ("-X", f"heapsize={HEAP['32']}") if python == "micropython32" else ()
         return start(Interpreter(python, *heap).command(virtual.START), cwd=made.folder)
@@ -158,6 +160,7 @@ def test_what_others_publish_to_a_board(make_broker, observe, board):
         observer.send(start + topic, payload)
     process.wait_for("received lamp: 1")
     process.wait_for("received caf\u00e9 \U0001f680 \\u{202e}: \\u{1b}[2J")
+    process.wait_for("error: this board has no outputs")
     process.wait_for("a message of 626 bytes to this board is too large")
     process.wait_for("a message of 100029 bytes to this board is too large")
     process.wait_for("received lamp: 2 bytes: ff 00")
@@ -194,3 +197,79 @@ def test_a_fleet_comes_back_each_once_and_nothing_is_lost(make_broker, observe, 
     for process in (before, broker.process):
         names = re.findall(r"New client connected from \S+ as (board\d+) ", process.output)
         assert sorted(names) == sorted(f"board{number}" for number in range(boards))
+
+
+def test_home_assistant_switches_a_lamp(make_broker, observe, board):
+    broker = make_broker("mosquitto")
+    observer = observe(broker)
+    observer.send("microws/greenhouse/lamp/set", "1", retain=True)  # of yesterday
+    settings = {
+        **broker.settings(),
+        "inputs": {"door": {"pin": 14, "kind": "digital"}, "light": {"pin": 36, "unit": "%"}},
+        "outputs": {"lamp": 2, "fan": {"pin": 12, "pwm": 1000}, "bell": 15},
+        "show_as": {"fan": "light", "bell": "button"},
+    }
+    process = board(settings)
+    found = {}
+    while len(found) < 5:
+        topic, payload, _ = observer.wait_for(lambda topic, *_: topic.startswith("homeassistant/"))
+        found[topic.split("/")[3]] = json.loads(payload)
+    observer.wait_for_value("microws/greenhouse/lamp", "0")
+    observer.wait_for_value("microws/greenhouse/status", "online")
+    process.wait_for("received lamp: 1")
+    process.wait_for("not done: it was published as retained")
+
+    def send(name, key, payload):
+        observer.send(found[name][key], payload)
+
+    lamp = found["lamp"]
+    for payload in (lamp["payload_on"], lamp["payload_off"]):
+        send("lamp", "command_topic", payload)
+        observer.wait_for_value(lamp["state_topic"], payload)
+    send("fan", "brightness_command_topic", "37")
+    observer.wait_for_value(found["fan"]["brightness_state_topic"], "37")
+    send("bell", "command_topic", found["bell"]["payload_press"])
+    observer.wait_for_value("microws/greenhouse/bell", "1")
+    observer.wait_for_value("microws/greenhouse/bell", "0")
+    # All of many in a moment are done, though not all are logged.
+    for level in range(40, 60):
+        send("fan", "brightness_command_topic", str(level))
+    for level in range(40, 60):
+        observer.wait_for_value(found["fan"]["brightness_state_topic"], str(level))
+    process.wait_for("more messages from the broker, too many to show")
+    # What cannot be done is said, and nothing else happens.
+    send("lamp", "command_topic", "bright")
+    observer.wait_for_value("microws/greenhouse/log", "error: lamp takes 0 or 1")
+    observer.send("microws/greenhouse/door/set", "1")
+    observer.wait_for_value("microws/greenhouse/log", "error: there is no output door")
+    # Who comes later finds the states, not the measurements.
+    late = observe(broker, client_id="late", topic="microws/greenhouse/+")
+    kept = {late.wait_for(lambda *found: found[2])[0].split("/")[2] for _ in range(5)}
+    assert kept == {"bell", "door", "fan", "lamp", "status"}
+
+
+SKETCH = """
+from firmware import board
+def setup():
+    board.every(0.1, measure)
+def measure():
+    board.send("shade/+", 21.5)
+def on_message(message, client):
+    if message == "break":
+        raise ValueError("no more")
+    return "hello " + client.name
+"""
+
+
+def test_a_sketch_on_a_broker(make_broker, observe, board, tmp_path):
+    broker = make_broker("mosquitto")
+    observer = observe(broker)
+    process = board(broker.settings(), sketch=SKETCH)
+    observer.wait_for_value("microws/greenhouse/status", "online")
+    observer.wait_for_value("microws/greenhouse/shade__", "21.5")
+    observer.send("microws/greenhouse/message/set", "who?")
+    observer.wait_for_value("microws/greenhouse/message", "hello broker")
+    observer.send("microws/greenhouse/message/set", "break")
+    _, told, _ = observer.wait_for(lambda topic, *_: topic == "microws/greenhouse/log")
+    assert told.startswith("error: sketch.py, line 9, in on_message: ")
+    process.wait_for("received message: break")

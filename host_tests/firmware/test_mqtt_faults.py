@@ -18,15 +18,16 @@ BEGIN = """
 import asyncio, json, sys
 from firmware import modules
 modules.load_role("mqtt")
-from firmware import connecting, mqtt, mqtt_session, net
+from firmware import mqtt, mqtt_session, net
 from firmware.settings import defaults
+from microws import reconnecting
 
 class Die:
     def uniform(self, least, bound):
         return 0.01
 
-connecting.random = Die()
-connecting._SHORTEST_WAIT = 0.01
+reconnecting.random = Die()
+reconnecting._SHORTEST = 0.01
 count = -1
 
 def read():
