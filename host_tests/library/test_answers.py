@@ -161,7 +161,7 @@ def test_a_body_that_never_comes_costs_the_time_but_not_the_error(network):
 def test_lf_alone_is_refused_at_once(network, step, end):
     servers(network, b"HTTP/1.1 404 No\r\n" + end, step=step)
     error = refused(network, timeout=None)  # a wait would not end
-    assert (error.status, error.reason) == (404, "a line must end with CR LF")
+    assert (error.status, error.reason) == (404, "line must end with CR LF")
 
 
 def test_a_head_that_is_too_long_has_its_status(network):

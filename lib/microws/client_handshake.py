@@ -118,12 +118,13 @@ def connecting(
             at, hi = yield from read_head(
                 ws, head, bound(max_header), bound(max_fields), 0, at, hi
             )
-            if not 99 < _status(head) < 200 or _status(head) == 101:
+            status = _status(head)
+            if status // 100 != 1 or status == 101:
                 break
         fields, ws.subprotocol, agreed = _check(memoryview(head)[:-4], key, offered, extension)
     except HandshakeError as error:
         error.status = _status(head)
-        if head.endswith(b"\r\n\r\n"):
+        if error.headers:
             error.body = bytes(memoryview(ws._rx)[at:hi])
         raise
     if ws.response_headers is not None:
@@ -163,14 +164,8 @@ def _status(head: "bytes | bytearray | memoryview") -> int:
     """The status in a response, or the beginning of one; 0 where it is not HTTP/1."""
     start = bytes(head[:13])
     digits = start[7:8] + start[9:12]
-    if (
-        start[:7] + start[8:9] == b"HTTP/1. "
-        and len(digits) == 4
-        and digits.isdigit()
-        and start[12:] in b"\r "
-    ):
-        return int(digits[1:])
-    return 0
+    good = start[:7] + start[8:9] == b"HTTP/1. " and start[12:] in b"\r " and len(digits) == 4
+    return int(digits[1:]) if good and digits.isdigit() else 0
 
 
 def _check(
@@ -181,13 +176,12 @@ def _check(
         line, headers = parse_head(head)
     except ValueError as error:
         raise HandshakeError("response: %s" % error) from None
-    status = _status(head)
-    if not status:
+    if not _status(head):
         raise HandshakeError("the peer does not speak HTTP/1.1")
     subprotocol = headers.get("sec-websocket-protocol")
     chosen = headers.get("sec-websocket-extensions")
     wrong = ""
-    if status != 101:
+    if line[9:12] != "101":
         wrong = "the server answered " + line[9:]
     elif line[7] == "0":
         wrong = "the server speaks HTTP/1.0"
@@ -204,5 +198,5 @@ def _check(
     if wrong:
         if " " not in wrong:
             wrong = "the response has a wrong " + wrong
-        raise HandshakeError(wrong, status, headers)
+        raise HandshakeError(wrong, 0, headers)
     return headers, subprotocol, bool(chosen)

@@ -179,7 +179,7 @@ def read_head(
         if over:
             raise HandshakeError("header over %d bytes" % max_header, status)
         if lone:
-            raise HandshakeError("a line must end with CR LF", status and 400)
+            raise HandshakeError("line must end with CR LF", status and 400)
         if ended:
             lines += 1
             if lines > max_fields + 2:  # the first line and the empty one
