@@ -63,7 +63,7 @@ else:
 # What a call of _receive() gives.
 _ONE = const(0)
 _NEXT = const(1)  # or StopAsyncIteration at a clean close
-_PIECE = const(2)
+PIECEWISE = const(2)
 
 
 async def within(coroutine: "Awaitable[Any]", timeout: "float | None") -> "Any":
@@ -133,7 +133,9 @@ class WebSocket(SocketWaiter, Connection):
         else:
             data = self._encode(message, text)
             if data is None:
-                return self._send_pieces(message, text)
+                from .aio_pieces import send_pieces
+
+                return send_pieces(self, message, text)
             byte0 = self._byte0
         if self._out is not None or self._writing or self._fragmenting:
             return self._send_later(byte0, data)
@@ -168,50 +170,6 @@ class WebSocket(SocketWaiter, Connection):
         self._byte0 = byte0
         self._out = data
         await self._flush()
-
-    async def _send_pieces(self, message: "Any", text: "bool | None") -> None:
-        stream = hasattr(message, "__aiter__")
-        try:
-            pieces = message if stream else iter(message)
-        except TypeError:
-            raise TypeError("a message is str, bytes-like or an iterable of these") from None
-        await self._turn(True)
-        # Other messages wait for the end of this one; Pings and Pongs go between its fragments.
-        self._fragmenting = True
-        first = True
-        try:
-            if stream:
-                async for piece in pieces:
-                    await self._send_piece(piece, text, first)
-                    first = False
-            else:
-                for piece in pieces:
-                    await self._send_piece(piece, text, first)
-                    first = False
-            if first:  # no piece at all: an empty message
-                self._encode(b"", text)
-            await self._send_frame(self._byte0 if first else 0x80, b"")
-        except BaseException:
-            if not first:
-                await self._break_off()
-            raise
-        finally:
-            self._fragmenting = False
-            self._free()
-
-    async def _break_off(self) -> None:
-        """Half a message has gone, and nothing can take it back."""
-        try:
-            payload = close_payload(1011, "message not complete")
-            await self._guarded(self._send_last(payload))
-        except FAILURES:
-            self._shut()
-
-    async def _send_piece(self, piece: "Any", text: "bool | None", first: bool) -> None:
-        data = self._encode(piece, text)
-        if data is None:
-            raise TypeError("a piece of a message is str or bytes-like")
-        await self._send_frame(self._byte0 & 0x7F if first else 0, data)
 
     async def _send_frame(self, byte0: int, data: "Any") -> None:
         """Send a frame when none is half-way."""
@@ -304,7 +262,9 @@ class WebSocket(SocketWaiter, Connection):
         buffer, str or bytes of at most 1 KiB. Text is cut between characters. A compressed message
         is collected first, as in the blocking front.
         """
-        return _Pieces(self, buffer)
+        from .aio_pieces import Pieces
+
+        return Pieces(self, buffer)
 
     def __aiter__(self) -> "WebSocket":
         return self
@@ -317,7 +277,7 @@ class WebSocket(SocketWaiter, Connection):
     def _receive(self, target: "Any", timeout: "float | None", kind: int) -> "Any":
         """The next message as an object, or its length where ``target`` is a buffer.
 
-        Or, for _PIECE, what the receiver yields; ``target`` is a buffer where a message begins.
+        Or, for PIECEWISE, what the receiver yields; ``target`` is a buffer where a message begins.
 
         All that a usual message needs is in this one generator: each more would take memory, and
         would have to be gone through whenever the task goes on. Between a message's end and the
@@ -326,7 +286,7 @@ class WebSocket(SocketWaiter, Connection):
         if self._receiving:
             yield from self._refused()  # type: ignore[misc]
         step = 0
-        if kind == _PIECE:
+        if kind == PIECEWISE:
             if target is not None:
                 step = self._receive_to(target, True)
         elif target is None:
@@ -360,14 +320,14 @@ class WebSocket(SocketWaiter, Connection):
             if step == ENDED and self._error:  # not after an interrupt: a Close may still go
                 yield from self._finish()  # type: ignore[misc]
         except BaseException as error:
-            self._give_up(error, target is not None and kind != _PIECE)
+            self._give_up(error, target is not None and kind != PIECEWISE)
             raise
         self._receiving = False
         if timeout is not None:
             self._deadline = None
         if step == ENDED:
             self._raise_end(kind)
-        if kind == _PIECE:
+        if kind == PIECEWISE:
             return step
         if asyncio_core.cur_task.state is not True:
             hurry()
@@ -650,30 +610,3 @@ class WebSocket(SocketWaiter, Connection):
         if self._ended:
             self._ended.set()
             self._ended = None
-
-
-class _Pieces:
-    """The pieces of one message; MicroPython has no asynchronous generators."""
-
-    def __init__(self, ws: WebSocket, buffer: "Any") -> None:
-        self._ws = ws
-        self._copy = buffer is None
-        self._buffer = bytearray(1024) if buffer is None else buffer
-        self._step = 0
-
-    def __aiter__(self) -> "_Pieces":
-        return self
-
-    async def __anext__(self) -> "Any":
-        ws = self._ws
-        while self._step != MESSAGE:
-            target = None if self._step else self._buffer
-            self._step = await ws._receive(target, None, _PIECE)
-            piece: Any = memoryview(ws._data)[: ws._stop]
-            if self._copy:
-                piece = str(piece, "utf-8") if ws.is_text else bytes(piece)
-            if len(piece) or (self._copy and self._step == MESSAGE):
-                return piece
-        ws._piecewise = False
-        ws._target = ws._data = None
-        raise StopAsyncIteration

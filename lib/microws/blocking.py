@@ -5,7 +5,6 @@ from .core import (
     FAILURES,
     GONE,
     IDLE,
-    MESSAGE,
     NOT_SENT,
     OVER,
     PIECE,
@@ -140,37 +139,13 @@ class WebSocket(Connection):
         else:
             data = self._encode(message, text)
             if data is None:
-                self._send_pieces(message, text)  # type: ignore[arg-type]
+                from .pieces import send_pieces
+
+                send_pieces(self, message, text)  # type: ignore[arg-type]
                 return
             message = data
         self._out = message
         self._flush()
-
-    def _send_pieces(self, message: "Iterable[Data]", text: "bool | None") -> None:
-        try:
-            pieces = iter(message)
-        except TypeError:
-            raise TypeError("a message is str, bytes-like or an iterable of these") from None
-        first = True
-        try:
-            for piece in pieces:
-                data = self._encode(piece, text)
-                if data is None:
-                    raise TypeError("a piece of a message is str or bytes-like")
-                self._byte0 = self._byte0 & 0x7F if first else 0
-                first = False
-                self._out = data
-                self._flush()
-            self._byte0 = 0x80
-            if first:  # no piece at all: an empty message
-                self._encode(b"", text)
-            self._out = b""
-            self._flush()
-        except BaseException:
-            if not first:
-                # Half a message has gone, and nothing can take it back.
-                self.close(1011, "message not complete")
-            raise
 
     def _settle(self) -> None:
         """Before a frame goes out: the rest of the one before, if this can go on at all."""
@@ -226,17 +201,9 @@ class WebSocket(Connection):
         piece to any size. Raises as ``recv()``, and for a wrong buffer ``TypeError``, or
         ``ValueError`` where it is too small.
         """
-        target = bytearray(1024) if buffer is None else buffer
-        step = 0
-        while step != MESSAGE:
-            step = self._receive(target, None, True)
-            piece: Any = memoryview(self._data)[: self._stop]
-            if buffer is None:
-                piece = str(piece, "utf-8") if self.is_text else bytes(piece)
-            if len(piece) or (buffer is None and step == MESSAGE):
-                yield piece
-        self._target = self._data = None
-        self._piecewise = False
+        from .pieces import receive_pieces
+
+        return receive_pieces(self, buffer)
 
     def ping(self, data: "Readable" = b"") -> None:
         """Send a Ping with at most 125 bytes (§5.5.2); the Pong is dealt with while receiving.
