@@ -48,6 +48,8 @@ class Answers:
         service = self._service
         path, _, query = request.path.partition("?")
         places = (self._settings["path"], METRICS)
+        if request.method == "POST" and path == VALUES and service.values.outputs:
+            return self._set_outputs(request)
         if request.method not in ("GET", "HEAD"):
             return None  # it refuses all others
         if path == WIFI and net.has_own_wifi():
@@ -72,6 +74,16 @@ class Answers:
             return _text(404, "nothing here; the page is at /")
         found = page.response(request.headers.get("accept-encoding", ""))
         return found or _text(404, "this board has no page; put page.html on it")
+
+    def _set_outputs(self, request):
+        from firmware import reports
+
+        values = self._service.values
+        may = request.remote_address not in self.guard.watchers
+        wrong = reports.set_outputs(values, request.body, may)
+        if wrong:
+            return _text(403 if wrong.endswith("from here") else 400, wrong)
+        return _json(reports.newest(values))
 
     def refused(self, ws: "Any", error: Exception) -> None:
         """A client that got no WebSocket; most of them wanted none."""

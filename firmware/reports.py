@@ -1,5 +1,7 @@
 """What is told of a board's values as a whole, in JSON: the first message, and GET /values."""
 
+import json
+
 from firmware.log import tenths
 from firmware.samples import dumps, stamp
 
@@ -47,6 +49,18 @@ def newest(values: "Any") -> str:
             about["unit"] = "%"
         found[name] = about
     return dumps(found)
+
+
+def set_outputs(values: "Any", body: "bytes | bytearray", may: bool) -> str:
+    """Set the outputs that a body of JSON gives, `{"lamp": 1}`; what is wrong, "" for nothing."""
+    try:
+        # MicroPython takes a text without its end for a whole one.
+        given = json.loads(str(body, "utf-8")) if bytes(body).strip().endswith(b"}") else None
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        return 'error: not an object of JSON, like {"lamp": 1}'
+    return values.set(given, "HTTP", may)
 
 
 def _labelled(found, entry):

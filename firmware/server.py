@@ -26,6 +26,7 @@ _RETRY = 5  # seconds
 _CLOSE_TIMEOUT = 2  # seconds
 _MAX_SIZE = 2048  # bytes of a message, for each client, unless the configuration says more
 _MAX_HEADER = 2048  # bytes of a request
+_MAX_BODY = 512  # bytes of what POST /values sets
 _NAME_SIZE = 512  # bytes, most of them a name's, that come to a message in the chat
 _PROBE = 5  # messages of a client after which it is looked whether it keeps up
 _LATE = 2  # seconds of more messages than are taken, after which the log tells
@@ -82,6 +83,7 @@ async def _listen(settings, service, watch, ssl):
             slow=settings["slow"],
             max_size=max_size,
             max_header=settings["max_header"] or _MAX_HEADER,
+            max_body=_MAX_BODY if settings["outputs"] else 0,
             close_timeout=_CLOSE_TIMEOUT,
             keepalive_timeout=settings["keepalive"],
             ssl=ssl,

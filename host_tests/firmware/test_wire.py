@@ -166,6 +166,44 @@ def test_values_can_be_asked_for(board):
         next_of(client, "lamp:0")
 
 
+def test_outputs_can_be_set_by_http(board):
+    with joined(board) as client:
+        response, body = board.get("/values", "POST", b'{"lamp": 1, "fan": 12.5}')
+        assert response.status == 200
+        assert json.loads(body)["lamp"]["value"] == 1
+        assert {client.recv(PATIENCE), client.recv(PATIENCE)} == {"lamp:1", "fan:12.5"}
+        for wrong, told in {
+            b'{"lamp": 2}': b"error: lamp takes 0 or 1\n",
+            b'{"bell": 1}': b"error: there is no output bell\n",
+            b'{"lamp": 0': b"error: not an object of JSON",
+            b"[1]": b"error: not an object of JSON",
+            b"\xff}": b"error: not an object of JSON",
+            b"": b"error: not an object of JSON",
+        }.items():
+            response, body = board.get("/values", "POST", wrong)
+            assert (response.status, body[: len(told)]) == (400, told)
+        assert board.get("/values", "POST", b"{" + 600 * b" " + b"}")[0].status == 413
+        assert board.get("/", "POST", b'{"lamp": 0}')[0].status == 405
+        assert board.get("/values", "POST", b'{"lamp": 0}')[0].status == 200
+        assert next_of(client, "lamp:") == "lamp:0"
+
+
+def test_no_page_from_elsewhere_switches_a_lamp(board):
+    """What a browser says of itself along with a form or a fetch() of a foreign page."""
+    plain = {"Content-Type": "text/plain"}
+    for number, origin in enumerate(("https://example.org", "null")):
+        headers = {**plain, "Origin": origin}
+        status = board.get("/values", "POST", b'{"lamp": 1}', headers)[0].status
+        assert status == (403 if number == 0 else 429)
+    # DNS rebinding: a name of its own that points here.
+    headers = {**plain, "Origin": "http://evil.example", "Host": "evil.example"}
+    assert board.get("/values", "POST", b'{"lamp": 1}', headers)[0].status in (403, 429)
+    assert board.metrics()["values"]["lamp"] == 0
+    # The board's own page may.
+    headers = {"Origin": f"http://127.0.0.1:{board.port}"}
+    assert board.get("/values", "POST", b'{"lamp": 0}', headers)[0].status == 200
+
+
 def test_the_last_minutes_can_be_asked_for(board):
     with joined(board, "/?name=Ann") as ann, joined(board, "/?name=Ben") as ben:
         ann.send("light:41.5")
@@ -214,6 +252,12 @@ def test_who_has_the_watch_token_may_watch_and_nothing_else(guarded):
             watching.send(said)
             if answer:
                 assert watching.recv(PATIENCE) == answer
+        may_not = guarded.get("/values?token=some", "POST", b'{"lamp": 1}')
+        assert (may_not[0].status, may_not[1]) == (
+            403,
+            b"error: lamp cannot be switched from here\n",
+        )
+        assert guarded.get("/values?token=all", "POST", b'{"lamp": 0}')[0].status == 200
         other.send("lamp:1")
         assert json.loads(watching.recv(PATIENCE))["lamp"] == 1
         other.send("lamp:0")
