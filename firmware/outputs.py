@@ -67,7 +67,7 @@ class Output:
 
     def level_of(self, value: "Any") -> "Any":
         """The level that a value stands for, None for none."""
-        if not isinstance(value, (int, float)):
+        if not isinstance(value, (bool, int, float)):  # to MicroPython True is no int
             return None
         if self.pwm:
             if not 0 <= value <= 100:

@@ -103,8 +103,12 @@ class Values:
         """Start it where it comes later, and again where it has changed, without end."""
         while self.sketch is None:
             await asyncio.sleep(1)
-            if has_sketch() and net.address():
-                await self.start_sketch(say)
+            try:
+                if has_sketch() and net.address():
+                    await self.start_sketch(say)
+            except MemoryError:
+                log("no memory to start sketch.py beside all this: reset the board")
+                await asyncio.sleep(60)
         await self.sketch.live()
 
     def tell_sketch(self, name: str, client: "Any") -> None:

@@ -201,6 +201,9 @@ now[0] = 12500
 show(board.look())
 show(board.command('{"lamp": 1, "fan": 3}', 1))
 show(board.command('lamp:0', 1))
+board.command('{"lamp": true}', 1)
+board.command('{"lamp": false}', 1)
+show("both")
 for wrong in ('"lamp": 1, "fn": 3', '"lamp": 1, "fan": 101', '"lamp": "1"', '"lamp": null'):
     wrong = "{%s}" % wrong
     show(board.command(wrong, 1))
@@ -227,6 +230,7 @@ show(0)
     assert sent(told[0]) == ("20", [{"t": 12.5, "light": 100.0, "level": 0, "door": 1}])
     assert sent(told[1]) == ("", [{"t": 12.5, "lamp": 1, "fan": 3}])
     assert sent(told[2]) == ("", [{"t": 12.5, "lamp": 0}])
+    assert [one["lamp"] for one in sent(told.pop(3))[1]] == [1, 0]
     assert told[3:7] == [
         "error: there is no output fn []",
         "error: fan takes 0 to 100 []",

@@ -24,13 +24,15 @@ PINS = {
 
 
 @contextmanager
-def bench(folder, settings):
+def bench(folder, settings, sketch=None):
     """A board on which a person changes the levels of pins, `board.wire(number, level)`."""
     processes = []
     wires = folder / "bench"
     wires.mkdir()
 
     def start(command, env, cwd):
+        if sketch is not None:
+            (cwd / "sketch.py").write_text(sketch)
         processes.append(Process(command, {**env, "MICROWS_BENCH": str(wires)}, cwd))
         return processes[0]
 
