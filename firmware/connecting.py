@@ -4,16 +4,16 @@ import asyncio
 import socket
 from errno import ECONNREFUSED, ECONNRESET
 
-from microws import WebSocketError, aio
+from microws import HandshakeError, WebSocketError, aio
 from microws.reconnecting import Pauses
 
 from firmware import config, net
-from firmware.describe import describe_error
+from firmware.describe import describe_error, describe_message
 from firmware.log import log, public_url, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from typing import Any
 
 _DEFAULT_URL = "ws://127.0.0.1:8080/"  # as in settings.py, which is not in memory any more
@@ -22,6 +22,7 @@ _CLOSE_TIMEOUT = 2  # seconds
 _CHECK_EVERY = 0.5  # seconds
 _MAX_SIZE = 8192  # bytes of a message, unless the configuration says more
 _MAX_HEADER = 4096  # bytes of the answer to the handshake
+_REDIRECTS = 3  # in a row
 _STARVED = 10  # times
 _SILENT = 300  # seconds without an answer from anybody, then the interface goes down and up
 
@@ -31,7 +32,7 @@ async def stay_connected(
 ) -> None:
     """Live one session that `begin()` makes after another, for ever, at the urls in turn.
 
-    `look()` is awaited before each.
+    `look()` is awaited before each, with the network up.
     """
     verifier = None
     if [url for url in urls if url.lower().startswith("wss:")]:
@@ -48,10 +49,10 @@ async def stay_connected(
             # The heap is in pieces: nothing but a reset makes it whole.
             raise RuntimeError("no memory for a connection %d times in a row" % starved)
         try:
-            await look()
             before = uptime()
             address = await net.wait_for_address(settings)
             answered += uptime() - before
+            await look()
             session = begin()
             await session.live(address, urls[turn], names, verifier)
             turn = (turn + 1) % len(urls)
@@ -104,13 +105,15 @@ class Session:
     """One connection from its first packet to its last; its state is thrown away with it.
 
     `answered`: somebody did, if only to refuse. `starved`: there was no memory for it. `held` is
-    how long it was open, in seconds.
+    how long it was open, in seconds. `role_tasks` go on in between; each ends it by its end.
     """
 
     max_size = _MAX_SIZE  # bytes of a message, unless the configuration says more
 
-    def __init__(self, settings: dict) -> None:
+    def __init__(self, settings: dict, role_tasks: "Iterable[Any]") -> None:
         self.settings = settings
+        self._role_tasks = role_tasks
+        self._redirects = 0
         self.ws: Any = None
         self.answered = False
         self.starved = False
@@ -127,8 +130,8 @@ class Session:
         """The subprotocols that it asks for."""
         return self.settings["subprotocols"] or ()
 
-    def tasks(self) -> "list[Coroutine]":
-        """What is to go on as long as it is open; the first of these receives."""
+    async def tasks(self) -> "list[Coroutine]":
+        """It is open: what is to go on as long as it is; the first of these receives."""
         raise NotImplementedError
 
     def is_over(self) -> bool:
@@ -143,33 +146,21 @@ class Session:
             if verifier:
                 verifier.set_clock()
                 net.feed()  # it asks for a name as well
-            settings = self.settings
-            ws = self.ws = await aio.connect(
-                url,
-                timeout=_CONNECT_TIMEOUT,
-                headers=self.headers(),
-                subprotocols=self.subprotocols(),
-                ssl=verifier and verifier.context_for(url),
-                close_timeout=_CLOSE_TIMEOUT,
-                keepalive_timeout=settings["keepalive"],
-                pool=names,
-                max_size=settings["max_size"] or self.max_size,
-                max_header=settings["max_header"] or _MAX_HEADER,
-            )
+            ws = self.ws = await self._connect(url, names, verifier)
             began = uptime()
             log("connected to %s, handshake done" % ws.remote_address)
             self.answered = True
-            names.keep()
-            tasks = [asyncio.create_task(task) for task in self.tasks()]
-            while not ([task for task in tasks if task.done()] or self.is_over()):
+            tasks = [asyncio.create_task(task) for task in await self.tasks()]
+            done: list = []
+            while not (done or self.is_over()):
                 if not await net.sleep_with_address(address, _CHECK_EVERY):
                     log("the address %s is gone" % address)
                     break
+                done = [one for one in tasks + list(self._role_tasks) if one.done()]
             self.held = uptime() - began
             self.is_ending = not tasks[0].done()
-            for task in tasks:
-                if task.done():
-                    await task  # it may have ended with what nobody expects
+            for task in done:
+                await task  # it may have ended with what nobody expects
         except (MemoryError, OSError, WebSocketError) as error:
             refused = isinstance(error, OSError) and error.errno in (ECONNREFUSED, ECONNRESET)
             distrust = verifier and verifier.distrust(error)
@@ -183,3 +174,54 @@ class Session:
                 task.cancel()
             if self.ws:
                 await self.ws.close(1001)
+
+    async def _connect(self, url, names, verifier):
+        """A connection to `url`, or to where its server sends this on."""
+        settings = self.settings
+        headers = self.headers()
+        while True:
+            try:
+                ws = await aio.connect(
+                    url,
+                    timeout=_CONNECT_TIMEOUT,
+                    headers=headers,
+                    subprotocols=self.subprotocols(),
+                    ssl=verifier and verifier.context_for(url),
+                    close_timeout=_CLOSE_TIMEOUT,
+                    keepalive_timeout=settings["keepalive"],
+                    pool=names,
+                    max_size=settings["max_size"] or self.max_size,
+                    max_header=settings["max_header"] or _MAX_HEADER,
+                )
+                if not self._redirects:
+                    names.keep()
+                return ws
+            except HandshakeError as error:
+                # Not by connect(max_redirects=3): each is told.
+                if not 300 < error.status < 309 or "location" not in error.headers:
+                    raise
+                if not self._redirects:
+                    names.keep()
+                url, headers = self._follow(url, headers, error, verifier)
+
+    def _follow(self, url, headers, error, verifier):
+        """Where a redirect leads, and the header fields to go there with."""
+        from microws.redirects import follow
+
+        location = error.headers["location"]
+        try:
+            if self._redirects == _REDIRECTS:
+                raise ValueError("over %d in a row" % _REDIRECTS)
+            target, headers = follow(url, headers, location)
+            if target.lower().startswith("wss:") and not verifier:
+                raise ValueError('for wss:// set "url" to it, that it is known whom to trust')
+        except ValueError as reason:
+            log("a redirect to %s is not followed: %s" % (_shown(location), reason))
+            raise error from None
+        self._redirects += 1
+        log("redirected to " + _shown(target))
+        return target, headers
+
+
+def _shown(url):
+    return describe_message(public_url(url))

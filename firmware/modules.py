@@ -58,16 +58,13 @@ def load_role(role: str, more: "Iterable[str]" = ()) -> "Callable":
     front, side = ("aio_server", "server") if role == "server" else ("aio", "client")
     names = ["core", "aio_connection", "handshake", side + "_handshake", front]
     names = ["microws." + name for name in names]
+    own = [] if role == "server" else ["connecting"]
     if role == "mqtt":
-        more = ["connecting", "mqtt_packets", "mqtt_session", "mqtt_queue"] + list(more)
-    else:
-        more = [role] + list(more)
-    for name in names + ["firmware." + name for name in more]:
+        own += ["mqtt_packets", "mqtt_session", "mqtt_queue"]
+    for name in names + ["firmware." + name for name in own + [role] + list(more)]:
         __import__(name)
         gc.collect()
-    __import__("firmware." + role)
     run = sys.modules["firmware." + role].run
-    gc.collect()
     if hasattr(gc, "threshold"):
         # Early, lest what lives long comes to lie amid garbage up to the heap's end.
         gc.threshold(gc.mem_free() // 4)

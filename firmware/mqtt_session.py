@@ -45,7 +45,7 @@ class MqttSession(Session):
     """One connection to a broker: tasks that receive and send, and what is due in between."""
 
     def __init__(self, board):
-        super().__init__(board.settings)
+        super().__init__(board.settings, board.tasks)
         self._board = board
         self.name = "broker"  # for a sketch
         self._is_welcome = False  # CONNACK has come,
@@ -69,7 +69,7 @@ class MqttSession(Session):
     def subprotocols(self):
         return ("mqtt",)  # §6.0.0-4
 
-    def tasks(self):
+    async def tasks(self):
         return [self._receive(), self._work()]
 
     async def live(self, address, url, names, verifier):
@@ -109,7 +109,7 @@ class MqttSession(Session):
                 return True
         if self._wants_ping():
             board.news.set()
-        return bool([task for task in board.tasks if task.done()])
+        return False
 
     def _wants_ping(self):
         return uptime() - self._sent_at >= max(1, self.settings["keepalive"] // 2)

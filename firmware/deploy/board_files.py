@@ -20,19 +20,12 @@ NOT_IN_THE_PROGRAM = ("lib/microws/compression.py",)
 def needless(settings):
     """What of the program a board with these settings has no use for."""
     found = []
-    if settings["role"] != "mqtt":
-        found += [
-            "connecting",
-            "discovery",
-            "mqtt",
-            "mqtt_file",
-            "mqtt_packets",
-            "mqtt_queue",
-            "mqtt_session",
-        ]
-    elif not settings["queue_file"]:
+    is_mqtt = settings["role"] == "mqtt"
+    if not is_mqtt:
+        found += ["mqtt", "mqtt_packets", "mqtt_queue", "mqtt_session"]
+    if not (is_mqtt and settings["queue_file"]):
         found.append("mqtt_file")
-    if settings["role"] == "mqtt" and not settings["discovery"]:
+    if not (is_mqtt and settings["discovery"]):
         found.append("discovery")
     found = [f"firmware/{name}.py" for name in found]
     from firmware import boards  # the reader of the manifest does not find it

@@ -18,7 +18,7 @@ BEGIN = """
 import asyncio, socket
 from firmware import modules
 modules.load_role("client")
-from firmware import client, net
+from firmware import client, connecting, net
 from firmware.settings import defaults
 from microws import reconnecting
 
@@ -41,8 +41,8 @@ def log(text):
     print(text)
 
 reconnecting.random = Die()
-client.uptime = uptime
-client.log = log
+connecting.uptime = client.uptime = uptime
+connecting.log = client.log = log
 
 def run(url, script, read=int, **given):
     settings = defaults()
@@ -91,7 +91,7 @@ def closed_port():
 
 
 def test_the_role_knows_the_default_url(lines):
-    assert lines("print(client._DEFAULT_URL == defaults()['url'])") == ["True"]
+    assert lines("print(connecting._DEFAULT_URL == defaults()['url'])") == ["True"]
 
 
 def test_the_wait_grows_up_to_a_minute(lines):
@@ -109,7 +109,7 @@ class Least:
     def uniform(self, least, bound):
         bounds.append((least, bound))
         return least
-client.random = Least()
+reconnecting.random = Least()
 run('ws://127.0.0.1:{closed_port()}/', [])
 print(bounds)
 """
@@ -151,7 +151,7 @@ class Names:
         if answers.pop(0):
             return socket.getaddrinfo("127.0.0.1", *rest)
         raise OSError(-2, "no such name")
-client.socket = Names()
+connecting.socket = Names()
 answers = [0, 1, 0, 1]
 run("ws://board.example:{port}/", [int, int, int])
 """
@@ -182,7 +182,7 @@ class Names:
     SOCK_STREAM = socket.SOCK_STREAM
     def getaddrinfo(self, *name):
         raise OSError(-2, "no such name")
-client.socket = Names()
+connecting.socket = Names()
 net.log = log
 run("ws://board.example/", [lambda: later(299), lambda: later(1), lambda: later(299)])
 """
@@ -201,7 +201,7 @@ class Names:
         if answers.pop(0):
             return socket.getaddrinfo(*name)
         raise MemoryError
-client.socket = Names()
+connecting.socket = Names()
 answers = [0] * 9 + [1] + [0] * 10  # one that reaches a port, if only a closed one, in between
 try:
     run("ws://127.0.0.1:{closed_port()}/", [int] * 30)
@@ -247,7 +247,7 @@ def test_messages_may_be_as_long_as_configured(lines):
     with Server(handler) as server:
         told = lines(f"run({server.url!r}, [], max_size=9000)")
     at = told.index("received " + 80 * "x" + "... (9000 characters)")
-    assert "closed here with code 1009 (message too big)" in told[at + 1]
+    assert "closed here with code 1009 (message too big)" in "".join(told[at + 1 :])
 
 
 def redirecting(places):
@@ -303,7 +303,7 @@ class Names:
         if answers.pop(0):
             return socket.getaddrinfo("127.0.0.1", *rest)
         raise OSError(-2, "no such name")
-client.socket = Names()
+connecting.socket = Names()
 answers = [1, 1, 0, 0]
 run("ws://board.example:{server.port}/", [int])
 """)
@@ -334,7 +334,7 @@ class Names:
         if answers.pop(0):
             return socket.getaddrinfo(*name)
         raise OSError(-2, "no such name")
-client.socket = Names()
+connecting.socket = Names()
 from firmware import outbox
 outbox.log = log
 real = net.wait_for_address
@@ -352,8 +352,10 @@ run({server.url!r}, [int], read, queue=3, sample_interval=0.05)
 """
         told = lines(code)
     assert "3 messages are kept, no more fit: dropping the oldest" in told
-    assert "3 messages were kept, 2 older ones dropped" in told
-    assert received == ["pin0:3", "pin0:4", "pin0:5", "pin0:6"]
+    kept = next(line for line in told if line.startswith("3 messages were kept, "))
+    dropped = int(kept.split()[4])
+    assert dropped >= 2  # more, where the connection took its time
+    assert received == [f"pin0:{dropped + number}" for number in range(1, 5)]
 
 
 def test_a_mistake_in_the_sampling_leaves_the_role(interpreter):
@@ -393,13 +395,13 @@ def test_a_server_that_takes_nothing_any_more_is_left(lines):
         thread = threading.Thread(target=serve)
         thread.start()
         code = f"""
-client.uptime = net.uptime
+connecting.uptime = client.uptime = net.uptime
 message = 400 * "x"
 async def send_all(send):
     while True:
         await send(message)
 client.Outbox.send_all = lambda outbox, send: send_all(send)
-client.log = lambda text: print(text[:40])
+connecting.log = client.log = lambda text: print(text[:40])
 run({url!r}, [], keepalive=1)
 """
         told = lines(code)
