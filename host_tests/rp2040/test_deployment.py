@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from websockets.sync.client import connect
 
 from firmware.deploy import board_files
 from firmware.settings import defaults
-from host_tests.rp2040.board import Board
+from host_tests.rp2040.board import PATIENCE, Board
 from host_tests.support.paths import TOP
+from host_tests.support.ports import free_port
 
 # Runs on the board: every file with its hash.
 HASHES = """
@@ -26,7 +28,8 @@ def walk(folder):
             print(json.dumps([folder[1:] + name, str(binascii.hexlify(digest), "ascii")]))
 walk("/")
 """
-BOARD = "wiznet-w5500-evb-pico"
+BOARD = "pico-w5500"
+WITHOUT_DRIVER = "wiznet-w5500-evb-pico"
 SENTENCE = (
     "this MicroPython was built without a network. Choose a board whose driver needs none "
     "(pico-w5500 for one), or flash the MicroPython for your board, from "
@@ -90,10 +93,12 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def board(kind, tmp_path_factory):
-    """A Pico on whose flash is nothing but its firmware."""
-    board = Board(tmp_path_factory.mktemp("board"))
+    """A Pico with a W5500, and nothing but its firmware on its flash."""
+    port = free_port()
+    board = Board(tmp_path_factory.mktemp("board"), w5500={8080: port})
+    board.server = f"ws://127.0.0.1:{port}/"
     yield board
-    board.off()
+    assert "offence" not in board.off()
 
 
 @pytest.fixture(scope="module")
@@ -106,15 +111,17 @@ def test_a_deployment_from_nothing(board, options, kind, tmp_path, capsys):
     assert "Every file on the board has the right hash." in lines
     assert lines[-1] == "Done. The board starts now."
     starting = f"starting as server, board {BOARD}, micropython 1.2"
-    log = board.restarted("soft reboot", starting, SENTENCE, ">>> ")
+    log = board.restarted("soft reboot", starting, "address 10.0.0.7", "listening")
     assert "Traceback" not in log
+    with connect(board.server, open_timeout=PATIENCE, close_timeout=PATIENCE, proxy=None) as ws:
+        assert ws.recv(timeout=PATIENCE).startswith("pin0:")
     assert hashes(board) == expected_hashes(kind == "mpy", tmp_path)
 
 
 def test_a_deployment_of_the_same_sends_nothing(board, options, capsys):
     lines = deploy(board, *options, show=capsys)
     assert "Nothing to change: every file has the right hash." in lines
-    board.restarted("soft reboot", SENTENCE, ">>> ")
+    board.restarted("soft reboot", "listening")
 
 
 def test_an_update_sends_what_is_new_and_takes_away_what_is_gone(
@@ -122,12 +129,16 @@ def test_an_update_sends_what_is_new_and_takes_away_what_is_gone(
 ):
     project = tmp_path / "project"
     another_version(project)
+    # A board whose driver this firmware does not have; that in lib/w5500 goes.
+    options = [WITHOUT_DRIVER if option == BOARD else option for option in options]
     lines = deploy(board, *options, project=project, show=capsys)
     assert "Every file on the board has the right hash." in lines
-    assert any(line.startswith("2 of ") and "1 to remove." in line for line in lines)
+    assert any(line.startswith("3 of ") and "8 to remove." in line for line in lines)
     before = expected_hashes(kind == "mpy", tmp_path / "before")
     after = hashes(board)
-    assert set(before) - set(after) == {f"lib/microws/pin.{kind}"}
+    gone = set(before) - set(after)
+    assert {path for path in gone if "w5500" not in path} == {f"lib/microws/pin.{kind}"}
+    assert gone >= {path for path in before if path.startswith("lib/w5500/")} != set()
     assert set(after) - set(before) == {f"lib/microws/brand_new.{kind}"}
     board.restarted("soft reboot", SENTENCE, ">>> ")
     code = "import microws; print(microws.__version__)"

@@ -18,7 +18,7 @@ from host_tests.support.paths import TOP
 from host_tests.support.ports import free_port
 from host_tests.support.tools import tool
 
-pytestmark = pytest.mark.full
+FULL = pytest.mark.full
 ADDRESS = "address 10.0.0.7"
 
 
@@ -80,6 +80,7 @@ def test_the_page_and_the_counters(server):
     assert b"clients" in fetch(port, "/metrics")
 
 
+@FULL
 def test_ten_come_together(server):
     """Five are served; who is too many is told by HTTP or by a reset, and nobody by silence."""
     _, port = server
@@ -102,7 +103,7 @@ def test_a_cable_that_is_pulled_and_plugged(server):
     board.pull_or_plug()
     board.says("no link")
     board.pull_or_plug()
-    board.says(ADDRESS)
+    board.says(ADDRESS, "listening")
     with client(port) as ws:
         assert ws.recv(timeout=PATIENCE).startswith("pin0:")
 
