@@ -112,7 +112,7 @@ CHIPS = {
         "interfaces": ("LAN", "WLAN"),
     },
     "ESP32C5": {
-        "free": tuple(range(11)) + (15,) + tuple(range(23, 29)),
+        "free": tuple(range(11)) + tuple(range(23, 29)),
         "analog": tuple(range(1, 7)),
         "floating": (),
         "input": (),

@@ -5,7 +5,7 @@ import json
 
 import machine
 from microws import ProtocolError, Timeout, WebSocketError
-from microws.aio import within
+from microws.aio_connection import within
 from microws.aio_server import serve  # now, while the heap is whole
 
 from firmware import net

@@ -1204,6 +1204,22 @@ def test_a_peer_that_answers_pings_stays(network):
 
 
 @ASYNCIO
+def test_a_client_is_one_as_soon_as_its_handshake_is_done(network):
+    """Else it would miss what another says meanwhile, which its own program may have seen sent."""
+    seen = []
+
+    def look(sock):
+        if sock.written.endswith(b"\r\n\r\n"):
+            # Before anything else that the loop has to do.
+            asyncio.get_running_loop().call_soon(lambda: seen.append(len(listener.server.clients)))
+
+    network.sockets.append(MockListener([MockSocket(network, look, request())]))
+    listener = network.listen("0.0.0.0", 0)
+    listener.accept(5)
+    assert seen == [1]
+
+
+@ASYNCIO
 @pytest.mark.parametrize("step", [1, 7, 1 << 30])
 @pytest.mark.parametrize("blocks", [False, True])
 def test_broadcasts_come_whole_and_in_order(network, step, blocks):

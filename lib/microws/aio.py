@@ -107,6 +107,9 @@ class connect:
 def __getattr__(name: str) -> "Any":
     # A client need not load what a server takes.
     if name in ("serve", "Server"):
+        import gc
+
+        gc.collect()  # what loading left behind would cut a small heap into pieces
         from . import aio_server
 
         return getattr(aio_server, name)

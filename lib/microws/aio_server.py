@@ -143,7 +143,7 @@ class ServerConnection(WebSocket):
     _is_slow = False  # it is closed for that
     _max_backlog = 0  # bytes
     _waiting_bytes = 0
-    _made_room = False  # for another, while it was opened
+    _ended_for = ""  # why it was ended while it was opened
     _seen: "Any" = None  # of _active, when it was to make room
     _task: "Any" = None  # that opens it
 
@@ -196,6 +196,14 @@ class ServerConnection(WebSocket):
 
     async def _wait_to_write(self) -> None:
         await super()._wait_once(1)
+
+    async def _limit_opening(self, timeout: float) -> None:
+        await asyncio.sleep(timeout)
+        self._end_opening("timed out")
+
+    def _end_opening(self, reason: str) -> None:
+        self._ended_for = reason
+        self._task.cancel()
 
     def _closed(self) -> WebSocketError:
         return ProtocolError(1008, _TOO_SLOW) if self._is_slow else super()._closed()
@@ -382,7 +390,7 @@ class Server(SocketWaiter):
         found = None
         for ws in self._pending:
             silent = ticks_diff(now, ws._active)
-            if silent >= longest and not ws._made_room:
+            if silent >= longest and not ws._ended_for:
                 longest = silent
                 found = ws
         if found is None:
@@ -391,8 +399,7 @@ class Server(SocketWaiter):
             # What it said may be here already: its task has a turn first.
             found._seen = found._active
             return False
-        found._made_room = True
-        found._task.cancel()
+        found._end_opening("it was silent and made room for another")
         return True
 
     async def _serve_client(self, sock: "Any", address: "Any") -> None:
@@ -434,13 +441,16 @@ class Server(SocketWaiter):
         """A client's connection once its handshake is done; None for one that is refused."""
         ws: Any = None
         handshake: Any = None
+        limit: Any = None
         try:
             ws, handshake = self._new(self._is_full)
             ws._sock = sock
             ws._task = task
             self._pending.append(ws)
-            steps = accepting(ws, sock, address, handshake, *self._rest)
-            await ws._run(steps, self._handshake_timeout)
+            if self._handshake_timeout is not None:
+                limit = asyncio.create_task(ws._limit_opening(self._handshake_timeout))
+            # In this task: once the last byte has gone it is a client, and misses no broadcast.
+            await ws._go(accepting(ws, sock, address, handshake, *self._rest))
             return ws
         except FAILURES as error:
             if ws is None:
@@ -460,11 +470,13 @@ class Server(SocketWaiter):
             asyncio.get_event_loop().call_exception_handler(context)
         except BaseException:
             ws._shut()
-            if not ws._made_room:
+            if not ws._ended_for:
                 raise
             if self._on_refused:
-                self._on_refused(ws, Timeout("it was silent and made room for another"))
+                self._on_refused(ws, Timeout(ws._ended_for))
         finally:
+            if limit:
+                limit.cancel()
             if ws is None:
                 sock.close()
             else:
