@@ -82,6 +82,7 @@ class W5500:
         # Made once, as nothing is to be allocated for a message.
         self._events = bytearray(6)
         self._event = bytearray(6)
+        self._free = bytearray(5)
         self._counts = bytearray(9)
         self._window = new_window() if lay is not None else None
         self._window_id = id(self._window)

@@ -139,6 +139,7 @@ class Socket(Stream):
         self._size = chip._sizes[n] << 10
         control = 32 * n + 8
         self._ask_event = bytes((0, _CR, control, 0, 0, 0))
+        self._ask_room = bytes((0, _FSR, control, 0, 0))
         self._ask_counts = bytes((0, 0x26, control, 0, 0, 0, 0, 0, 0))
         control += 4
         self._clear = bytearray((0, _IR, control, 0))
@@ -634,8 +635,12 @@ class Socket(Stream):
         return n
 
     def _look_at_room(self):
-        seen = self._get(_FSR, 2)
-        room = seen[0] << 8 | seen[1]
+        chip = self._chip
+        frame = chip._free
+        chip._cs(0)
+        chip._exchange(self._ask_room, frame)
+        chip._cs(1)
+        room = frame[3] << 8 | frame[4]
         self._room = room = room if room <= self._size else 0
         # No event tells that the peer takes more: chip.check() asks again.
         self._set_full(not room)
