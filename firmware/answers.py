@@ -95,9 +95,10 @@ class Answers:
         else:
             # The heap is in pieces: nothing but a reset makes it whole.
             self.is_starved = uptime() - self._starved_since >= STARVED
-        if isinstance(error, (MemoryError, Timeout)):
-            starved = isinstance(error, MemoryError)
-            reason = "no memory" if starved else "nothing came, or was taken, in time"
+        if isinstance(error, MemoryError):
+            reason = "no memory"
+        elif isinstance(error, Timeout):
+            reason = "nothing came, or was taken, in time"
         elif isinstance(error, OSError) and self._settings["cert_file"]:
             # It may be who does not trust this board, and left in the middle.
             left = "SSL" not in str(error)

@@ -3,6 +3,7 @@
 import asyncio
 
 from microws import WebSocketError
+from microws.core import FAILURES
 
 from firmware import config
 from firmware.connecting import Session, stay_connected
@@ -113,7 +114,7 @@ class _Session(Session):
                     reply = await self._values.sketch.message(message, self)
                     if reply:
                         self._outbox.put(reply)
-        except (MemoryError, OSError, WebSocketError) as error:
+        except FAILURES as error:
             log(describe_error(error))
 
     async def _send_all(self):

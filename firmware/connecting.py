@@ -5,6 +5,7 @@ import socket
 from errno import ECONNREFUSED, ECONNRESET
 
 from microws import HandshakeError, WebSocketError, aio
+from microws.core import FAILURES
 from microws.reconnecting import Pauses
 
 from firmware import config, net
@@ -161,7 +162,7 @@ class Session:
             self.is_ending = not tasks[0].done()
             for task in done:
                 await task  # it may have ended with what nobody expects
-        except (MemoryError, OSError, WebSocketError) as error:
+        except FAILURES as error:
             refused = isinstance(error, OSError) and error.errno in (ECONNREFUSED, ECONNRESET)
             distrust = verifier and verifier.distrust(error)
             self.starved = isinstance(error, MemoryError) and not tasks

@@ -1,6 +1,7 @@
 """One connection of the mqtt role to a broker: what is sent and received, and what is due."""
 
 from microws import ConnectionClosed, WebSocketError
+from microws.core import FAILURES
 from microws.loops import validate
 
 from firmware import mqtt_packets
@@ -129,7 +130,7 @@ class MqttSession(Session):
                     await self._take(piece)
         except PacketError as error:
             log("not MQTT: %s" % error)
-        except (MemoryError, OSError, WebSocketError) as error:
+        except FAILURES as error:
             self._ended_by_broker = not self.is_ending and isinstance(
                 error, (OSError, ConnectionClosed)
             )

@@ -4,9 +4,10 @@ import asyncio
 import json
 
 import machine
-from microws import ProtocolError, Timeout, WebSocketError
+from microws import ProtocolError, Timeout
 from microws.aio_connection import within
 from microws.aio_server import serve  # now, while the heap is whole
+from microws.core import FAILURES
 
 from firmware import net
 from firmware.answers import STARVED, WIFI, Answers
@@ -231,7 +232,7 @@ class _Service:
             if greeting:
                 self._answer(ws, greeting)
             await self._converse(ws, client, name or ws.remote_address)
-        except (MemoryError, OSError, WebSocketError) as error:
+        except FAILURES as error:
             self._count_dropped(ws)
             code = getattr(error, "code", 1011)
             log("%s: %s" % (client.label, describe_error(error)))
