@@ -1,5 +1,6 @@
 """Ports of this computer."""
 
+import itertools
 import os
 import random
 import socket
@@ -9,13 +10,14 @@ from host_tests.support.interpreters import PATIENCE
 
 # Below those that systems give to whoever connects; each of pytest-xdist's workers has its own.
 _FIRST = 20000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10)
-_ports = random.Random()
+# None comes twice soon: who asked may not have begun to listen.
+_ports = itertools.cycle(random.Random().sample(range(_FIRST, _FIRST + 1000), 1000))
 
 
 def free_port():
     """A port that is free; MicroPython cannot tell which one it was given for port 0."""
     while True:
-        port = _ports.randrange(_FIRST, _FIRST + 1000)
+        port = next(_ports)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
