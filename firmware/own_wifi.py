@@ -47,9 +47,11 @@ class OwnWifi:
             security = getattr(_network, "AUTH_WPA_WPA2_PSK", None)
         if security is not None:
             options["security"] = security
-        # Only what is up takes this on an ESP32, and on others it goes down and up by that.
+        # An ESP32 takes this only while it is up, and a Pico W has it once it goes up again.
         access_point.active(True)
         access_point.config(**options)
+        access_point.active(False)
+        access_point.active(True)
         self._access_point = access_point
         log("own Wi-Fi %s is up, with the password of config.json" % printable(own["name"]))
 
