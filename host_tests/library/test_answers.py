@@ -592,6 +592,7 @@ def test_a_server_that_wants_cookies_gets_them(network, step, keep):
     assert (asked.headers["x"], asked.headers["cookies"]) == ("y", "e")
 
 
+@pytest.mark.parametrize("front", ["asyncio"])
 def test_cookies_that_are_kept_count_as_all_the_rest(networks):
     asked = request("Cookie: a=" + "x" * 400)
     for bound, status in ((len(asked), 101), (len(asked) - 1, 431)):

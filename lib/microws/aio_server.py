@@ -62,8 +62,9 @@ def serve(
     ``process_request(request)`` sees a request before the upgrade: it gives None to go on, or
     ``(status, headers, body)`` for an HTTP response, the headers as a mapping or pairs, the body
     as bytes or an iterable of bytes. Of a request, at most ``max_body`` bytes of a body are read
-    before it is asked. A client past ``max_clients`` gets HTTP 503.
-    ``on_refused(ws, error)`` hears of each that got no WebSocket.
+    before it is asked. Cookies are skipped while it is read, at most 16 KiB of them, unless
+    ``keep_cookies``; then they count for ``max_header``. A client past ``max_clients`` gets HTTP
+    503. ``on_refused(ws, error)`` hears of each that got no WebSocket.
 
     At most ``max_pending`` connections are on their way to a WebSocket, or are answered with plain
     HTTP, or close. Where one more comes, the one that has been silent longest makes room, if it

@@ -30,7 +30,6 @@ def listen(
     max_fragments: "int | None" = 1024,
     max_header: "int | None" = 4096,
     max_fields: "int | None" = 64,
-    keep_cookies: bool = False,
     message_timeout: "float | None" = 60,
     read_size: int = 512,
     write_size: int = 4096,
@@ -56,7 +55,7 @@ def listen(
     # A wrong argument is told at once, not when a client comes.
     new()
     sock = listening_socket(host, port, pool, sock)
-    rest = (ssl, bound(max_header), bound(max_fields), keep_cookies)
+    rest = (ssl, bound(max_header), bound(max_fields))
     return Listener(sock, port, new, rest, handshake_timeout)
 
 
@@ -68,7 +67,7 @@ class Listener:
         sock: "Any",
         port: "int | None",
         new: "Callable[[], tuple[WebSocket, ServerHandshake]]",
-        rest: "tuple[Any, int, int, bool]",
+        rest: "tuple[Any, int, int]",
         handshake_timeout: "float | None",
     ) -> None:
         self._sock = sock
