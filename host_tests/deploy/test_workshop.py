@@ -7,9 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 
 import pytest
+from websockets.sync.client import connect
 
+from host_tests.deploy import virtual
 from host_tests.deploy.serial_port import SerialBoard, flash
 from host_tests.deploy.virtual import choose_port
 from host_tests.support.interpreters import PATIENCE
@@ -32,10 +35,13 @@ JOIN = "./deploy.sh --role client --url ws://192.168.1.5:8080/?name=ada"
 ALL = "./deploy.sh --all"
 SERVER = "./deploy.sh --role server"
 CLIENT = "./deploy.sh --role client --url ws://192.168.1.20:8080/"
+WATCH = "./deploy.sh --virtual --sketch firmware/workshop/hello.py --watch"
+HELLO = "./deploy.sh --sketch firmware/workshop/hello.py"
+DICE = "./deploy.sh --sketch firmware/workshop/dice.py"
 
 RUN = {
     *(PREPARE, VIRTUAL, LOOK, LOOK_AT_A_BOARD, DOCTOR, FLASH, DEPLOY),
-    *(MONITOR, SERVE, JOIN, ALL, SERVER, CLIENT),
+    *(MONITOR, SERVE, JOIN, ALL, SERVER, CLIENT, WATCH, HELLO, DICE),
 }
 
 
@@ -133,9 +139,13 @@ def test_one_board_through_the_lesson(attached, micropython32, tmp_path):
         assert "Role client" in run(CLIENT + " --dry-run")
         assert "Role server" in run(SERVER)
         monitor()
+        assert "hello.py" in run(HELLO, cwd=TOP)
+        assert "dice.py" in run(DICE, cwd=TOP)
     finally:
         board.pull_out()
-    settings = json.loads(flash(board)["config.json"])
+    files = flash(board)
+    assert files["sketch.py"] == (TOP / DICE.split()[-1]).read_bytes()
+    settings = json.loads(files["config.json"])
     assert (settings["role"], settings["hostname"][:8]) == ("server", "microws-")
 
 
@@ -155,6 +165,38 @@ def monitor():
         process.kill()
         process.wait()
         os.close(master)
+
+
+def test_the_sketch_that_says_hello(start):
+    process = start([*words(WATCH), "--listen", "0"], cwd=TOP)
+    page = process.wait_for("the page is at http://127.0.0.1:").split()[-1]
+    with connect(page.replace("http", "ws")) as ws:
+        ws.send("hello")
+        heard = [message := ws.recv(PATIENCE)]
+        while not message.startswith("hello "):
+            heard.append(message := ws.recv(PATIENCE))
+        while message != "greetings:1":
+            heard.append(message := ws.recv(PATIENCE))
+
+
+def test_the_die_of_the_class(start):
+    sketch = TOP / DICE.split()[-1]
+    process = start([sys.executable, "-m", virtual.__name__, "--sketch", sketch, "--listen", "0"])
+    page = process.wait_for("the page is at http://127.0.0.1:").split()[-1]
+    url = page.replace("http", "ws")
+    with connect(url) as ada, connect(url) as bob:
+        ada.send("throw")
+        for ws in (ada, bob):
+            while not (message := ws.recv(PATIENCE)).startswith("die:"):
+                pass
+            assert message[4:] in "123456"
+    process.wait_for("has thrown")
+
+
+def test_the_lesson_shows_the_sketch_as_it_is():
+    code = (TOP / HELLO.split()[-1]).read_text("utf-8")
+    _, _, code = code.partition('"""\n\n')
+    assert textwrap.indent(code, "    ") in LESSON
 
 
 def test_the_server_of_the_class(start):
