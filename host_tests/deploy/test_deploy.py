@@ -618,7 +618,7 @@ OLDER = {
 OLDER[LIST] = listing(
     {**program(), **{path: OLDER[path] for path in OLDER if path != "notes.txt"}}
 )
-POINTS = 10
+POINTS = 6
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from host_tests.deploy import virtual
 from host_tests.deploy.serial_port import SerialBoard, flash
 from host_tests.deploy.virtual import choose_port
-from host_tests.support.interpreters import PATIENCE
+from host_tests.support.interpreters import PATIENCE, environment
 from host_tests.support.paths import TOP
 
 LESSON = (TOP / "firmware" / "workshop" / "README.md").read_text("utf-8")
@@ -197,6 +197,27 @@ def test_the_lesson_shows_the_sketch_as_it_is():
     code = (TOP / HELLO.split()[-1]).read_text("utf-8")
     _, _, code = code.partition('"""\n\n')
     assert textwrap.indent(code, "    ") in LESSON
+
+
+def test_the_sketch_of_the_first_page(start, tmp_path):
+    text = (TOP / "README.md").read_text("utf-8")
+    _, _, section = text.partition("## Your own sketch\n")
+    config, code, commands = re.findall(r"^((?: {4}.*\n|\n(?= {4}))+)", section, re.MULTILINE)[:3]
+    (tmp_path / "hall.json").write_text(config)
+    (tmp_path / "sketch.py").write_text(textwrap.dedent(code))
+    first, *others = [line.strip() for line in commands.splitlines()]
+    assert others == ["./deploy.sh --config hall.json", "./deploy.sh --sketch sketch.py"]
+    _, *options = words(first)[1:]
+    assert options[0] == "--virtual"
+    command = [sys.executable, "-m", virtual.__name__, *options[1:], "--listen", "0"]
+    env = {**environment(), "PYTHONPATH": str(TOP)}
+    process = start(command, cwd=tmp_path, env=env)
+    page = process.wait_for("the page is at http://127.0.0.1:").split()[-1]
+    with connect(page.replace("http", "ws")) as ws:
+        ws.send("party")
+        for state in ("1", "0"):
+            while ws.recv(PATIENCE) != "lamp:" + state:
+                pass
 
 
 def test_the_server_of_the_class(start):
