@@ -205,7 +205,7 @@ def test_the_sketch_of_the_first_page(start, tmp_path):
     config, code, commands = re.findall(r"^((?: {4}.*\n|\n(?= {4}))+)", section, re.MULTILINE)[:3]
     (tmp_path / "hall.json").write_text(config)
     (tmp_path / "sketch.py").write_text(textwrap.dedent(code))
-    first, *others = [line.strip() for line in commands.splitlines()]
+    first, *others = [line.strip() for line in commands.strip().splitlines()]
     assert others == ["./deploy.sh --config hall.json", "./deploy.sh --sketch sketch.py"]
     _, *options = words(first)[1:]
     assert options[0] == "--virtual"
