@@ -135,9 +135,9 @@ for size in (4096, 256, 16):
 """
 
 
-def trapped(scene, **options):
+def trapped(scene):
     """A board whose program crashes when it is told to, its power off, and who listens for it."""
-    board = scene.serial_board(**options)
+    board = scene.serial_board()
     log = (TOP / "firmware" / "log.py").read_text()
     board.files({"firmware/log.py": (log + TRAP).encode()})
     return board, scene.listen() if scene.role == "client" else None
@@ -162,7 +162,7 @@ def meet(scene, listener):
 
 
 def full(scene):
-    board, listener = trapped(scene, blocks=128)
+    board, listener = trapped(scene)
     code = FILL.format(
         folder=str(TOP / "host_tests" / "board"),
         image=str(board.board.image),

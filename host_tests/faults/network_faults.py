@@ -422,10 +422,11 @@ def _(scene):
         wire = scene.accept(listener)
         wire.head()
         wire.raw(f"HTTP/1.1 {status} {rest}\r\nContent-Length: 3\r\n\r\nno\n".encode())
-        scene.board.wait(f"handshake failed: .*{status}")
+        told = f"handshake failed: .*{status}"
+        scene.board.wait("redirected to ws://elsewhere" if status == 301 else told)
         wire.hang_up()
     scene.comes_back(listener)
-    return "each told with its number; connected at the next attempt"
+    return "each told; went where it was sent; connected at the next attempt"
 
 
 @must("requests that are no WebSocket's", "server", "an HTTP answer each; others notice nothing")

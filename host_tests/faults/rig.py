@@ -225,10 +225,10 @@ class Board(Log, virtual.Board):
 class SerialBoard(Log):
     """A board with a flash memory, behind a serial port. Its network is this one's loopback."""
 
-    def __init__(self, folder, config, blocks=serial_port.BLOCKS):
+    def __init__(self, folder, config):
         super().__init__()
         self._reader = None
-        self.board = serial_port.SerialBoard(folder, BIN / "micropython32", blocks=blocks)
+        self.board = serial_port.SerialBoard(folder, BIN / "micropython32")
         self.files({**program(), "config.json": json.dumps(config).encode()})
 
     def files(self, changes=None):
@@ -548,11 +548,11 @@ class Scene:
         self._count += 1
         return config
 
-    def serial_board(self, **options):
+    def serial_board(self):
         """A board with a flash memory, off; from now on the peers are on this one's loopback."""
         self._address = ("127.0.0.1", virtual.choose_port(0))
         config = self._config({"port": self.address[1]})
-        self.board = SerialBoard(self._folder / f"board{self._count}", config, **options)
+        self.board = SerialBoard(self._folder / f"board{self._count}", config)
         self._ends.callback(self.board.power_off)
         return self.board
 
