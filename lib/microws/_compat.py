@@ -18,6 +18,7 @@ else:
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 if TYPE_CHECKING or MICROPYTHON:
@@ -33,7 +34,7 @@ if TYPE_CHECKING or MICROPYTHON:
 
         return tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
 
-    def peer_name(address: "Any") -> str:
+    def peer_name(address: object) -> str:
         """``"host:port"`` of what ``accept()`` gives; the unix port gives a packed sockaddr."""
         if not isinstance(address, tuple):
             import usocket  # its own, whatever is called socket
@@ -43,15 +44,15 @@ if TYPE_CHECKING or MICROPYTHON:
             address = unix.inet_ntop(family, packed), port
         return "%s:%d" % (address[0], address[1])
 
-    def local_port(sock: "Any", port: "int | None") -> "int | None":
+    def local_port(sock: object, port: "int | None") -> "int | None":
         """MicroPython cannot ask a socket for its own address."""
         return port
 
-    def tls_steps(sock: "Any") -> "Any":
+    def tls_steps(sock: object) -> "Iterable[int]":
         """Here the first reads and writes make the TLS handshake."""
         return ()
 
-    def connected(sock: "Any") -> None:
+    def connected(sock: object) -> None:
         """MicroPython reports a failed connect at the first read or write."""
 
 else:

@@ -10,12 +10,16 @@ import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any, TypeVar
 
     F = TypeVar("F")
+    T = TypeVar("T")
+    Readable = bytes | bytearray | memoryview
+    Writable = bytearray | memoryview
 
 
-def const(value: "Any") -> "Any":
+def const(value: "T") -> "T":
     return value
 
 
@@ -32,14 +36,14 @@ def ticks_diff(end: int, start: int) -> int:
 
 
 class _Adapter:
-    def __init__(self, sock: "Any") -> None:
+    def __init__(self, sock: "socket.socket") -> None:
         self.socket = sock
         self.fileno = sock.fileno
         self.close = sock.close
         # Bytes that TLS has read already do not show in a poll.
         self.pending = getattr(sock, "pending", int)
 
-    def readinto(self, buffer: "Any", n: int) -> "int | None":
+    def readinto(self, buffer: "Writable", n: int) -> "int | None":
         try:
             return self.socket.recv_into(buffer, n)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -47,7 +51,7 @@ class _Adapter:
         except ssl.SSLEOFError:
             return 0
 
-    def write(self, buffer: "Any", offset: int, n: int) -> "int | None":
+    def write(self, buffer: "Readable", offset: int, n: int) -> "int | None":
         try:
             return self.socket.send(memoryview(buffer)[offset : offset + n])
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -58,11 +62,11 @@ def adapt(sock: "Any") -> "Any":
     return sock if hasattr(sock, "readinto") else _Adapter(sock)
 
 
-def client_context() -> "Any":
+def client_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def pinned_context(accepts: "Any") -> "Any":
+def pinned_context(accepts: "Callable[[bytes | None], bool]") -> ssl.SSLContext:
     class Socket(ssl.SSLSocket):
         def do_handshake(self, block: bool = False) -> None:
             super().do_handshake(block)
@@ -76,7 +80,7 @@ def pinned_context(accepts: "Any") -> "Any":
     return context
 
 
-def tls_steps(sock: "Any") -> "Any":
+def tls_steps(sock: ssl.SSLSocket) -> "Iterator[int]":
     """The TLS handshake, as directions to wait for."""
     while True:
         try:
@@ -93,29 +97,29 @@ class new_poller:
     def __init__(self) -> None:
         self._poll = select.poll()
 
-    def register(self, sock: "Any", events: int) -> None:
+    def register(self, sock: _Adapter, events: int) -> None:
         self._sock = sock
         self._poll.register(sock, events)
 
-    def ipoll(self, ms: int) -> "Any":
+    def ipoll(self, ms: int) -> "Iterable[tuple[object, int]]":
         return ((self._sock, select.POLLIN),) if pending(self._sock) else self._poll.poll(ms)
 
 
-def pending(sock: "Any") -> bool:
+def pending(sock: object) -> bool:
     """Whether bytes wait that a poll does not show."""
     return isinstance(sock, _Adapter) and bool(sock.pending())
 
 
-def peer_name(address: "Any") -> str:
+def peer_name(address: object) -> str:
     return "%s:%d" % address[:2] if isinstance(address, tuple) else str(address)
 
 
-def local_port(sock: "Any", port: "int | None") -> "int | None":
+def local_port(sock: socket.socket, port: "int | None") -> "int | None":
     name = sock.getsockname()
     return name[1] if isinstance(name, tuple) else port
 
 
-def connected(sock: "Any") -> None:
+def connected(sock: socket.socket) -> None:
     """Raise the ``OSError`` of a connect that failed in the background."""
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
@@ -138,7 +142,7 @@ def awaited(function: "F") -> "F":
 
 
 class _Done:
-    def __await__(self) -> "Any":
+    def __await__(self) -> "Iterator[None]":
         return iter(())
 
 
@@ -163,7 +167,7 @@ class SocketWaiter:
         self._sock = sock
         self._futures: list = [None, None]
 
-    def _enter(self, i: int) -> "Any":
+    def _enter(self, i: int) -> object:
         """What a coroutine has to yield for the loop to wait: a future, as its await gives it."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -175,7 +179,7 @@ class SocketWaiter:
         return next(future.__await__())
 
     @staticmethod
-    def _set(future: "Any") -> None:
+    def _set(future: "asyncio.Future[None]") -> None:
         if not future.done():
             future.set_result(None)
 
@@ -191,7 +195,7 @@ class SocketWaiter:
             self._set(future)
 
     @types.coroutine
-    def _wait(self, i: int) -> "Any":
+    def _wait(self, i: int) -> "Generator[object, None, None]":
         try:
             yield self._enter(i)
         except BaseException:

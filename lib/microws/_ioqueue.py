@@ -20,10 +20,11 @@ from .core import READ, WRITE
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
 _RESERVE = const(256)
-_reserve: "Any" = bytearray(_RESERVE)
+_reserve: "bytearray | None" = bytearray(_RESERVE)
 
 
 def is_known() -> bool:
@@ -101,20 +102,20 @@ def _change(queue: "Any") -> None:
             elif entry[0] or entry[1] or len(entry) == 3:
                 arm(entry)
 
-    def forget(entry: "Any") -> None:
+    def forget(entry: list) -> None:
         del entries[id(entry[2])]
         poller.unregister(entry[2])
         if len(entry) > 3:
             entry[3]._queue = None
 
-    def arm(entry: "Any") -> None:
+    def arm(entry: list) -> None:
         mask = ((entry[0] and READ) or 0) | ((entry[1] and WRITE) or 0)
         if mask or len(entry) > 3:
             poller.modify(entry[2], mask)
         else:
             forget(entry)
 
-    def remove(task: "Any") -> None:
+    def remove(task: object) -> None:
         for key in entries:
             entry = entries[key]
             for i in 0, 1:
@@ -140,7 +141,7 @@ class SocketWaiter:
 
     def __init__(self, sock: "Any") -> None:
         self._sock = sock
-        self._entry: Any = [None, None, None, self]
+        self._entry: list = [None, None, None, self]
 
     def _enter(self, i: int) -> "Any":
         queue = core._io_queue
@@ -182,7 +183,7 @@ class SocketWaiter:
         """After an exception in a wait, or a cancellation; the queue took out who waited here."""
         self._entry[i] = None
 
-    def _wait(self, i: int) -> "Any":
+    def _wait(self, i: int) -> "Generator[object, None, None]":
         """A wait as steps, for what is rare."""
         try:
             yield self._enter(i)

@@ -87,7 +87,7 @@ class connect:
             raise
         return ws
 
-    async def __aexit__(self, *exc: "Any") -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._ws.close()
 
     def __aiter__(self) -> "Reconnecting":
@@ -96,10 +96,10 @@ class connect:
 
         return Reconnecting(self)
 
-    def __await__(self) -> "Generator[Any, None, WebSocket]":
+    def __await__(self) -> "Generator[object, None, WebSocket]":
         return self.__aenter__().__await__()
 
-    def __iter__(self) -> "Any":
+    def __iter__(self) -> object:
         # MicroPython's await asks for an iterator.
         return self.__aenter__()
 

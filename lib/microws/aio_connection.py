@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .streams import AsyncStream
 
     F = TypeVar("F")
+    R = TypeVar("R")
     PLAIN = False
 
     def awaited(function: F) -> F: ...
@@ -49,7 +50,7 @@ elif MICROPYTHON:
     if PLAIN:
         from ._ioqueue_plain import SocketWaiter
 
-    def awaited(function: "Any") -> "Any":
+    def awaited(function: "F") -> "F":
         """For a function that gives an awaitable; here a generator is one."""
         return function
 
@@ -66,7 +67,7 @@ _NEXT = const(1)  # or StopAsyncIteration at a clean close
 PIECEWISE = const(2)
 
 
-async def within(coroutine: "Awaitable[Any]", timeout: "float | None") -> "Any":
+async def within(coroutine: "Awaitable[R]", timeout: "float | None") -> "R":
     """What ``coroutine`` gives, or ``Timeout`` where it takes over ``timeout`` seconds."""
     if timeout is None or coroutine is DONE:
         return await coroutine
@@ -91,12 +92,14 @@ class WebSocket(SocketWaiter, Connection):
     the blocking ``microws.WebSocket``.
     """
 
-    _alarm: "Any" = None  # the task that wakes who receives at ...
+    _alarm: "asyncio.Task[None] | None" = None  # the task that wakes who receives at ...
     _alarm_at: "Any" = 0
     _deadline: "Any" = None  # ... of its call, in ticks
-    _ended: "Any" = None  # set, for those who wait, when nobody receives any more
-    _freed: "Any" = None  # set, for those who wait, when a frame or a message has gone
-    _poster: "Any" = None  # the task that sends what nobody waits for
+    _ended: "asyncio.Event | None" = None  # set, for those who wait, when nobody receives any more
+    _freed: "asyncio.Event | None" = (
+        None  # set, for those who wait, when a frame or a message has gone
+    )
+    _poster: "asyncio.Task[None] | None" = None  # the task that sends what nobody waits for
     _silent = 0  # beats of the keepalive since something came
     _was_heard = False
 
@@ -131,7 +134,7 @@ class WebSocket(SocketWaiter, Connection):
             data = message  # type: ignore[assignment]
             byte0 = 0x82
         else:
-            data = self._encode(message, text)
+            data = self._encode(message, text)  # type: ignore[assignment]
             if data is None:
                 from .aio_pieces import send_pieces
 
@@ -162,7 +165,7 @@ class WebSocket(SocketWaiter, Connection):
         if self._busy:
             await self._flush()
 
-    async def _send_later(self, byte0: int, data: "Any") -> None:
+    async def _send_later(self, byte0: int, data: "Readable") -> None:
         await self._turn(True)
         while self._out is not None:  # of one who did not await its end
             await self._flush()
@@ -274,7 +277,7 @@ class WebSocket(SocketWaiter, Connection):
         return self._receive(None, None, _NEXT)
 
     @generator
-    def _receive(self, target: "Any", timeout: "float | None", kind: int) -> "Any":
+    def _receive(self, target: "Writable | None", timeout: "float | None", kind: int) -> "Any":
         """The next message as an object, or its length where ``target`` is a buffer.
 
         Or, for PIECEWISE, what the receiver yields; ``target`` is a buffer where a message begins.
@@ -386,7 +389,7 @@ class WebSocket(SocketWaiter, Connection):
             self._ended.set()
             self._ended = None
 
-    def _next_end(self) -> "Awaitable[Any]":
+    def _next_end(self) -> "Awaitable[object]":
         if not self._ended:
             self._ended = asyncio.Event()
         return self._ended.wait()
@@ -488,7 +491,7 @@ class WebSocket(SocketWaiter, Connection):
     async def __aenter__(self) -> "WebSocket":
         return self
 
-    async def __aexit__(self, *exc: "Any") -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
     async def _close_as_told(self, payload: bytes) -> None:
@@ -536,7 +539,7 @@ class WebSocket(SocketWaiter, Connection):
         finally:
             self._writing = False
 
-    async def _run(self, steps: "Any", timeout: "float | None") -> None:
+    async def _run(self, steps: "Iterable[int]", timeout: "float | None") -> None:
         """Go through the steps of an opening handshake."""
         milliseconds(timeout)  # a wrong one
         try:
@@ -544,7 +547,7 @@ class WebSocket(SocketWaiter, Connection):
         except Timeout as late:
             raise self._error or late from None
 
-    async def _go(self, steps: "Any", timeout: "float | None" = None) -> None:
+    async def _go(self, steps: "Iterable[int]", timeout: "float | None" = None) -> None:
         """Go through ``steps``; the socket may be closed between them, or be another one then.
 
         Of several addresses that are still to be tried each has its part of ``timeout``.
@@ -570,7 +573,9 @@ class WebSocket(SocketWaiter, Connection):
     async def _wait_awhile(self, i: int) -> None:
         await self._wait_once(i)
 
-    async def _guarded(self, coroutine: "Coroutine[Any, Any, None]", idle: "Any" = None) -> None:
+    async def _guarded(
+        self, coroutine: "Coroutine[object, None, None]", idle: "float | None" = None
+    ) -> None:
         """Await it; after ``close_timeout``, or ``idle`` seconds of silence, all ends."""
         guard = asyncio.create_task(self._guard(idle))
         try:

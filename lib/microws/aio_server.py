@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .handshake import TLS
     from .server_handshake import Answer, Request
 
+    IsFull = Callable[[ServerHandshake], bool]
+
 
 _PATIENCE = const(500)  # milliseconds of silence that everybody may have
 _TOO_SLOW = const("too slow")
@@ -111,7 +113,7 @@ def serve(
             return PacedConnection(max_unacknowledged, *arguments)
 
     def new(
-        is_full: "Callable[[ServerHandshake], bool]",
+        is_full: "IsFull",
     ) -> "tuple[ServerConnection, ServerHandshake]":
         ws = connection(False, *limits)
         ws._max_backlog = bound(max_backlog)
@@ -146,7 +148,7 @@ class ServerConnection(WebSocket):
     _waiting_bytes = 0
     _ended_for = ""  # why it was ended while it was opened
     _seen: "Any" = None  # of _active, when it was to make room
-    _task: "Any" = None  # that opens it
+    _task: "asyncio.Task[None]" = None  # type: ignore[assignment]  # that opens it
 
     def _broadcast(self, frame: bytes) -> bool:
         """Send a frame without waiting, or put it into the backlog.
@@ -234,7 +236,7 @@ class Server(SocketWaiter):
         self,
         handler: "Callable[[ServerConnection], Awaitable[object]]",
         place: "tuple[str | None, int | None, Any, Any]",
-        new: "Callable[[Any], tuple[ServerConnection, ServerHandshake]]",
+        new: "Callable[[IsFull], tuple[ServerConnection, ServerHandshake]]",
         rest: "tuple[TLS | None, int, int, bool, int]",
         max_clients: int,
         max_pending: int,
@@ -258,13 +260,13 @@ class Server(SocketWaiter):
         self._on_refused = on_refused
         self._handshake_timeout = handshake_timeout
         self._keepalive_timeout = keepalive_timeout
-        self._keeper: Any = None
+        self._keeper: asyncio.Task[None] | None = None
         self._admitted: set = set()  # handshakes whose answer is on its way
         self._opening: set = set()  # tasks, up to the end of their handshakes
         self._pending: list[ServerConnection] = []  # theirs, the oldest first
         self._tasks: set = set()
-        self._idle: Any = None
-        self._accepting: Any = None
+        self._idle: asyncio.Event = None  # type: ignore[assignment]
+        self._accepting: asyncio.Task[None] = None  # type: ignore[assignment]
         self._closing: list = []
 
     def broadcast(
@@ -333,18 +335,18 @@ class Server(SocketWaiter):
             self._accepting = asyncio.create_task(self._accept_all())
         return self
 
-    def __await__(self) -> "Generator[Any, None, Server]":
+    def __await__(self) -> "Generator[object, None, Server]":
         return self.__aenter__().__await__()
 
-    def __iter__(self) -> "Any":
+    def __iter__(self) -> object:
         # MicroPython's await asks for an iterator.
         return self.__aenter__()
 
-    async def __aexit__(self, *exc: "Any") -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self.close()
         await self.wait_closed()
 
-    def _is_full(self, handshake: "Any") -> bool:
+    def _is_full(self, handshake: ServerHandshake) -> bool:
         """Whether there is no room for one more; if there is, it is kept."""
         if len(self.clients) + len(self._admitted) >= self._max_clients:
             return True
@@ -403,13 +405,13 @@ class Server(SocketWaiter):
         found._end_opening("it was silent and made room for another")
         return True
 
-    async def _serve_client(self, sock: "Any", address: "Any") -> None:
-        ws: Any = None
+    async def _serve_client(self, sock: "Any", address: object) -> None:
+        ws: ServerConnection | None = None
         code = 1000
         task = asyncio.current_task()
         try:
             self._opening.add(task)
-            ws = await self._open(sock, address, task)
+            ws = await self._open(sock, address, task)  # type: ignore[arg-type]
             if ws is None:
                 return
             self.clients.add(ws)
@@ -438,7 +440,9 @@ class Server(SocketWaiter):
                 if not self._tasks:
                     self._idle.set()
 
-    async def _open(self, sock: "Any", address: "Any", task: "Any") -> "ServerConnection | None":
+    async def _open(
+        self, sock: "Any", address: object, task: "asyncio.Task[None]"
+    ) -> "ServerConnection | None":
         """A client's connection once its handshake is done; None for one that is refused."""
         ws: Any = None
         handshake: Any = None

@@ -144,7 +144,7 @@ class WebSocket(Connection):
                 send_pieces(self, message, text)  # type: ignore[arg-type]
                 return
             message = data
-        self._out = message
+        self._out = message  # type: ignore[assignment]
         self._flush()
 
     def _settle(self) -> None:
@@ -265,7 +265,7 @@ class WebSocket(Connection):
     # Waiting. MicroPython puts a frame of over 11 words on the heap (a try takes three), so none
     # of what a message takes has that many.
 
-    def _receive(self, target: "Any", timeout: "Any", piecewise: bool = False) -> int:
+    def _receive(self, target: "Writable | None", timeout: "Any", piecewise: bool = False) -> int:
         """Go on to a message or a piece, which goes to ``target``; raises where it ends."""
         if timeout is not None:
             timeout = ticks_add(ticks_ms(), milliseconds(timeout))  # when it is over

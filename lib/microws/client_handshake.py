@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from .compression import Deflate
     from .core import Steps
     from .handshake import TLS, Headers
 
@@ -131,7 +132,7 @@ def connecting(
         ws.response_headers = fields
     ws._start(at, hi)
     if agreed:
-        extension.begin(ws)
+        extension.begin(ws)  # type: ignore[union-attr]
 
 
 def _reach(
@@ -169,7 +170,7 @@ def _status(head: "bytes | bytearray | memoryview") -> int:
 
 
 def _check(
-    head: "bytes | memoryview", key: str, offered: "tuple[str, ...]", extension: "Any"
+    head: "bytes | memoryview", key: str, offered: "tuple[str, ...]", extension: "Deflate | None"
 ) -> "tuple[dict[str, str], str | None, bool]":
     """The fields of a response that is right, its subprotocol, whether it takes the extension."""
     try:

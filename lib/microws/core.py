@@ -31,12 +31,22 @@ from .loops import ZERO, apply_mask, begun, encode, new_key, validate
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Any
+    from typing import Any, Protocol
+
+    from .compression import Deflate
 
     Steps = Generator[int, None, None]
     Readable = bytes | bytearray | memoryview
     Writable = bytearray | memoryview
     Data = str | Readable  # a message, or a piece of one
+
+    class Socket(Protocol):
+        """What a connection reads and writes with."""
+
+        def readinto(self, __buffer: Writable, __n: int) -> int | None: ...
+        def write(self, __buffer: Readable, __at: int, __n: int) -> int | None: ...
+        def close(self) -> object: ...
+
 
 # What the receiver yields. READ and WRITE are POLLIN and POLLOUT of every port.
 IDLE = const(0)
@@ -100,7 +110,7 @@ def check_header(byte0: int, byte1: int, mask_bit: int, partial: bool) -> None:
         raise ProtocolError(1002, problem)
 
 
-def long_length(buffer: "Any", at: int) -> int:
+def long_length(buffer: "Readable", at: int) -> int:
     """The length in the header at ``at`` whose second byte says 126 or 127.
 
     Raises ``ProtocolError`` where it is not minimal or its most significant bit is set.
@@ -120,7 +130,7 @@ def long_length(buffer: "Any", at: int) -> int:
     return n
 
 
-def put_header(buffer: "Any", at: int, byte0: int, size: int, mask_bit: int) -> int:
+def put_header(buffer: "Writable", at: int, byte0: int, size: int, mask_bit: int) -> int:
     """Write a header without its masking key at ``at``; gives the place after it."""
     buffer[at] = byte0
     if size < 126:
@@ -236,11 +246,12 @@ class Connection:
     response_headers: "dict[str, str] | None" = None
     subprotocol: "str | None" = None
     _close_sent = False
-    _deflate: "Any" = None  # permessage-deflate, where it was agreed on
+    #: permessage-deflate, where it was agreed on
+    _deflate: "Deflate" = None  # type: ignore[assignment]
     _error: "WebSocketError | None" = None
     _others = 0  # addresses to be tried after this one; -1: it is the turn of the next
     _patience = 60000
-    _plain: "Any" = None  # the socket under TLS
+    _plain: "Socket | None" = None  # the socket under TLS
     _receiver = OVER
     _secure = False
     _sender = _NO_STEPS
@@ -275,8 +286,8 @@ class Connection:
         if message_timeout != 60:
             self._patience = milliseconds(message_timeout)
         self._client = client
-        self._rx: Any = bytearray(_START + read_size)
-        self._sock: Any = None
+        self._rx = bytearray(_START + read_size)
+        self._sock: Socket = None  # type: ignore[assignment]
         # What is read for each message is the connection's own: MicroPython finds what stands in
         # a class, or in the class above it, only after it has looked in vain here.
         self._closing = False  # a Close has gone, or is about to
@@ -290,7 +301,7 @@ class Connection:
         self._hung_up = False  # poll() told of an error or the end: reads go byte by byte
         # Sending
         self._byte0 = 0  # of the frame to be sent, -1 for bytes as they are
-        self._out: Any = None  # its payload
+        self._out: Readable | None = None  # its payload
         self._busy = False  # it is half-way
         self._pong: bytes | None = None  # the newest that waits
 
@@ -513,7 +524,7 @@ class Connection:
                         continue
                 # MicroPython reads on until the buffer is full, and where a reset follows the
                 # bytes, it raises and their number is lost. Byte by byte, none is.
-                k = readinto(to, 1 if self._hung_up else n)
+                k = readinto(to, 1 if self._hung_up else n)  # type: ignore[assignment]
                 if k is None:
                     self._hung_up = False
                 elif not k:
@@ -605,7 +616,7 @@ class Connection:
             raise ProtocolError(1007, "close reason is not UTF-8")
         raise ConnectionClosed(code, str(memoryview(rx)[at + 2 : at + n], "utf-8"))
 
-    def _grown(self, data: "Any", at: int, size: int, fin: int) -> "Any":
+    def _grown(self, data: "Writable | None", at: int, size: int, fin: int) -> "Writable":
         """Memory for ``size`` bytes of a message; where more fragments follow, some ahead."""
         if data is not None and len(data) >= size:
             return data
@@ -620,7 +631,7 @@ class Connection:
             new[:at] = memoryview(data)[:at]
         return new
 
-    def _moved(self, data: "Any", at: int, size: int) -> "Any":
+    def _moved(self, data: "Readable", at: int, size: int) -> "Writable":
         """Where the message goes on that another buffer is wanted for, with what has come."""
         new = self._target
         if new is None:
@@ -630,7 +641,7 @@ class Connection:
         new[:at] = memoryview(data)[:at]
         return new
 
-    def _receive_to(self, target: "Any", piecewise: bool = False) -> int:
+    def _receive_to(self, target: "Writable | None", piecewise: bool = False) -> int:
         """Choose where the next message goes: ``target``, or, where it is None, to an object.
 
         What has come of a message goes along: piecewise, where ``target`` is of four bytes at
@@ -702,7 +713,7 @@ class Connection:
                 if done == n:
                     self._out = data = None
                 while at < end:
-                    k = write(tx, at, end - at)
+                    k = write(tx, at, end - at)  # type: ignore[assignment]
                     if k is None:
                         self._busy = busy = True
                         yield WRITE
@@ -728,7 +739,7 @@ class Connection:
         self._busy = False
         self._out = self._pong = None
 
-    def _encode(self, message: "Any", text: "bool | None") -> "Any":
+    def _encode(self, message: object, text: "bool | None") -> "Readable | None":
         """``message`` as bytes, with its frame's first byte left in ``_byte0``; None if it is
         neither str nor bytes-like.
         """
@@ -783,7 +794,7 @@ class Connection:
 
     def _close_socket(self) -> None:
         self._receiver = OVER
-        self._rx = self._data = self._target = None
+        self._rx = self._data = self._target = None  # type: ignore[assignment]
         self._begun = False
         self._mute()
         self._drop_socket()
@@ -791,7 +802,7 @@ class Connection:
     def _drop_socket(self) -> None:
         sock = self._sock
         if sock is not None:
-            self._sock = None
+            self._sock = None  # type: ignore[assignment]
             sock.close()
             if self._plain is not None:
                 # MicroPython's TLS lets it go, open, when a handshake has failed.

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
     from typing import Any, Protocol
 
-    from .core import Steps
+    from .compression import Deflate
+    from .core import Readable, Steps
 
     Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -87,7 +88,7 @@ def build_head(lines: "list[str]") -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def new_extension(compression: "str | int | None") -> "Any":
+def new_extension(compression: "str | int | None") -> "Deflate | None":
     """What ``compression`` asks for, for one connection; ``ValueError`` where nobody knows it."""
     if compression is None:
         return None
@@ -151,7 +152,7 @@ def read_head(
         if at == hi:
             yield READ
             at = 0
-            hi = ws._sock.readinto(rx, 1 if ws._hung_up else len(rx))
+            hi = ws._sock.readinto(rx, 1 if ws._hung_up else len(rx))  # type: ignore[assignment]
             if hi is None:
                 hi = 0
                 continue
@@ -175,7 +176,7 @@ def read_head(
         # The same however it came in pieces: a line is judged where it is known what it is.
         over = len(head) > max_header and (ended or len(head) - line > 6)
         if skipped > _SKIPPED:
-            over = max_header = _SKIPPED
+            over = max_header = _SKIPPED  # type: ignore[assignment]
         if over:
             raise HandshakeError("header over %d bytes" % max_header, status)
         if lone:
@@ -190,7 +191,7 @@ def read_head(
             line = len(head)
 
 
-def write_all(ws: Connection, data: "Any") -> "Steps":
+def write_all(ws: Connection, data: "Readable") -> "Steps":
     at = 0
     while at < len(data):
         n = ws._sock.write(data, at, len(data) - at)

@@ -134,5 +134,5 @@ class Listener:
     def __enter__(self) -> "Listener":
         return self
 
-    def __exit__(self, *exc: "Any") -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()

@@ -15,7 +15,7 @@ if MICROPYTHON:
 
     _REFUSED = const(-0x3000)  # MBEDTLS_ERR_X509_FATAL_ERROR
 
-    def pinned_context(accepts: "Callable[[Any], bool]") -> "Any":
+    def pinned_context(accepts: "Callable[[bytes], bool]") -> "Any":
         context: Any = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         # As with CERT_NONE nobody's word counts, but the callback is asked, before anything is
         # sent to the server. Depth 0 is the server's own certificate.
@@ -44,7 +44,7 @@ class Pinned:
     def wrap_socket(self, sock: "Any", **options: "Any") -> "Any":
         return self._context.wrap_socket(sock, **options)
 
-    def _accepts(self, der: "Any") -> bool:
+    def _accepts(self, der: bytes) -> bool:
         digest = sha256(der).digest()
         if digest == self._digest:
             return True

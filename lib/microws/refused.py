@@ -69,7 +69,7 @@ def _is_doubtful(answer: HandshakeError, compression: "str | int") -> bool:
     """Whether the offer to compress may be what the server could not go by."""
     chosen = answer.headers.get("sec-websocket-extensions")
     if answer.status == 101:
-        return bool(chosen) and not new_extension(compression).accepted(chosen)
+        return bool(chosen) and not new_extension(compression).accepted(chosen)  # type: ignore[arg-type,union-attr]
     return answer.status == 400
 
 

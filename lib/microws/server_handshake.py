@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .core import Steps
-    from .handshake import Headers
+    from .handshake import TLS, Headers
 
     # status, headers and body, as process_request() gives them
     Answer = tuple[int, Headers, bytes | Iterable[bytes]]
@@ -92,7 +92,7 @@ class ServerHandshake:
     subprotocol: "str | None" = None
     agreed = False  # on the extension
     is_head = False  # the request is one that is answered without a body
-    _answer: "Any" = None
+    _answer: "Answer | None" = None
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class ServerHandshake:
             lines.append("Sec-WebSocket-Extensions: " + chosen)
         return build_head(lines)
 
-    def refuse(self, error: HandshakeError) -> "tuple[bytes, Any]":
+    def refuse(self, error: HandshakeError) -> "tuple[bytes, Iterable[bytes]]":
         """The head and the body of the HTTP response that says no, or what the program says."""
         status = error.status
         if self._answer:
@@ -236,9 +236,9 @@ def listening_socket(host: "str | None", port: "int | None", pool: "Any", sock: 
 def accepting(
     ws: Connection,
     sock: "Any",
-    address: "Any",
+    address: object,
     handshake: ServerHandshake,
-    ssl: "Any",
+    ssl: "TLS | None",
     max_header: int,
     max_fields: int,
     keep_cookies: bool = False,
@@ -281,7 +281,7 @@ def accepting(
     yield from write_all(ws, answer)
     ws.subprotocol = handshake.subprotocol
     if handshake.agreed:
-        handshake.extension.begin(ws)
+        handshake.extension.begin(ws)  # type: ignore[union-attr]
 
 
 def refusing(ws: Connection, handshake: ServerHandshake, error: HandshakeError) -> "Steps":
