@@ -1304,7 +1304,7 @@ def test_no_more_clients_than_max_clients_though_answers_are_on_their_way(networ
     listener = network.listen("0.0.0.0", 0, max_clients=1)
 
     async def wait():
-        await asyncio.sleep(5)
+        await asyncio.sleep(1)
         first.full = False
 
     network.run(wait)
