@@ -10,8 +10,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from host_tests.deploy import virtual
+from host_tests.deploy.serial_port import HEAP
 from host_tests.firmware.test_roles import Server
-from host_tests.support.interpreters import INTERPRETERS, environment
+from host_tests.support.interpreters import Interpreter, environment
 
 # The role with short patience and a die that never waits; `lines` is its log.
 BEGIN = """
@@ -127,7 +128,9 @@ def board(request, start, tmp_path):
             given = json.dumps({"url": server.url, **settings})
             env = environment(virtual.START.parent)
             script = f"{BEGIN}\n{code}\nrun(**json.loads({given!r}))"
-            command = INTERPRETERS[request.param].command("-c", script)
+            # What it has beside the program, in place of hardware, takes memory of its own.
+            heap = ("-X", f"heapsize={HEAP['32']}") if request.param == "micropython32" else ()
+            command = Interpreter(request.param, *heap).command("-c", script)
             process = start(command, env=env, cwd=tmp_path)
             stack.callback(process.stop)
             return process
