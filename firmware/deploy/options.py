@@ -179,8 +179,8 @@ def check(args):
     if args.fleet is not None:
         if not args.virtual:
             raise WrongOption("--fleet goes with --virtual")
-        if args.role or args.url:
-            raise WrongOption("--fleet takes neither --role nor --url: all are on one broker")
+        if given - {"virtual", "fleet", "listen"}:
+            raise WrongOption("What goes together with --fleet: --virtual --listen")
     if args.virtual:
         if args.role == "mqtt":
             raise WrongOption("--role mqtt needs a board and a broker: see firmware/README.md")

@@ -104,11 +104,12 @@ def run(args, folder, stack, micropython, lines, port):
     for number in range(1, WHOLE + 1):
         name = f"whole{number}"
         settings = {"role": "mqtt", "hostname": name, "url": url, "sample_interval": 1}
+        parts = (name, folder / name, settings)
+        parts += (virtual.Bench(folder / name / "bench"), virtual.chip_of(settings))
         if micropython:
-            bits = virtual.describe(micropython)[1]
-            board = virtual.SerialBoard(name, folder / name, settings, micropython, bits)
+            board = virtual.SerialBoard(*parts, micropython, virtual.describe(micropython)[1])
         else:
-            board = virtual.Board(name, folder / name, settings)
+            board = virtual.Board(*parts)
         stack.callback(board.power_off)
         board.power_on(Named(lines))
     while True:
