@@ -47,7 +47,7 @@ DEPLOY = [sys.executable, TOP / "firmware" / "deploy"]
         ("--fleet 5", "--fleet goes with --virtual"),
         ("--virtual --fleet 1", "--fleet is 1; allowed: a number from 2 to 1000"),
         ("--virtual --fleet 5 --role server", "What goes together with --fleet: --virtual"),
-        ("--virtual --fleet 5 --sketch a.py", "What goes together with --fleet: --virtual"),
+        ("--virtual --fleet 5 --board custom", "What goes together with --fleet: --virtual"),
         ("doctor --role server", "What goes together with doctor: --port --on-board"),
         ("--monitor --mpy", "What goes together with --monitor: --port"),
         ("--list --version", "What goes together with --list: nothing else"),
