@@ -1,7 +1,7 @@
 """The flow in firmware/examples with a real Node-RED: values in, a command out.
 
-    npm ci --prefix host_tests/node_red
-    .venv/bin/python -m pytest host_tests/node_red/nightly_node_red.py
+npm ci --prefix host_tests/node_red
+.venv/bin/python -m pytest host_tests/node_red/nightly_node_red.py
 """
 
 import json
