@@ -48,6 +48,7 @@ async def asynchronous():
         max_clients=None,
         max_size=None,
         max_backlog=None,
+        close_timeout=0.3,  # the client receives nothing while the server closes
         process_request=page,
     ) as server:
         print(server.port == port, server.is_serving())
