@@ -221,6 +221,8 @@ class WebSocket(SocketWaiter, Connection):
     async def _post(self) -> None:
         try:
             await self._flush()
+        except MemoryError:
+            self._shut()  # what is half-way would wait for ever
         except FAILURES:
             pass  # whoever receives is told
 

@@ -176,12 +176,12 @@ class ServerConnection(WebSocket):
             self._waiting_bytes += len(frame)
             while self._waiting_bytes > self._max_backlog:
                 self.dropped += 1
+                self._waiting_bytes -= len(self._backlog.pop(0))
                 if not self._drops:
                     self._is_slow = True
                     self._backlog = ()  # nothing goes out behind what is missing
                     self._poster = asyncio.create_task(self.close(1008, _TOO_SLOW))
                     return False
-                self._waiting_bytes -= len(self._backlog.pop(0))
             if self._poster is None or self._poster.done():
                 self._poster = asyncio.create_task(self._post_backlog())
         except MemoryError:
@@ -212,8 +212,11 @@ class ServerConnection(WebSocket):
         return ProtocolError(1008, _TOO_SLOW) if self._is_slow else super()._closed()
 
     async def _post(self) -> None:
-        await super()._post()
-        await self._post_backlog()
+        try:
+            await super()._post()
+            await self._post_backlog()
+        except MemoryError:
+            self._shut()
 
     async def _post_backlog(self) -> None:
         try:
