@@ -92,16 +92,17 @@ def begin(wanted: dict, there: list, kept: dict) -> None:
     _list(listed)
 
 
-def commit(sent: dict, wanted: dict) -> None:
+def commit(wanted: dict) -> None:
     """Give the new files their names, then remove what is stale, then look at every file again.
 
-    Both are hashes by path: of what came as .new, and of all that there is to be. OSError for a
-    file that is not what it should be; then nothing has its new name yet.
+    `wanted` is the hash of each file that there is to be. OSError for a file that is not what it
+    should be; one that came damaged has not taken its name then.
     """
-    for path in sent:
-        if digest(path + NEW) != sent[path]:
+    new = [path for path in wanted if _exists(path + NEW)]
+    for path in new:
+        if digest(path + NEW) != wanted[path]:
             raise OSError("%s did not arrive whole" % path)
-    for path in sent:
+    for path in new:
         os.rename(path + NEW, path)
     for path in _installed():
         if path not in wanted and _exists(path):

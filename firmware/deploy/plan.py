@@ -237,11 +237,11 @@ def plan(work, args, report, say=print):
     if not (sent or stale or left or args.wipe) and listed:
         say("Nothing to change: every file has the right hash.")
         return hostname, [], 0
-    # Not as arguments: Windows takes 32 KB of these.
-    hashes = {path: wanted[path] for path in sent}
-    begin = f"begin({wanted!r}, {there!r}, {kept!r})"
+    # Not as arguments: Windows takes 32 KB of these. As one text: a board's compiler would need
+    # several times the memory for a display of it.
+    begin = f"wanted = json.loads({json.dumps(wanted)!r})\nbegin(wanted, {there!r}, {kept!r})"
     (work / "begin.py").write_text(f"wipe()\n{begin}" if args.wipe else begin)
-    (work / "commit.py").write_text(f"commit({hashes!r}, {wanted!r})")
+    (work / "commit.py").write_text("commit(wanted)")
     arguments = ["resume", "run", TOP / "firmware" / "deploy" / "board.py"]
     arguments += ["+", "run", work / "begin.py"]
     for path in missing:

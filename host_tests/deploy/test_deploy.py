@@ -703,7 +703,7 @@ def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path, mpremote):
         (TOP / "firmware" / "deploy" / "board.py").read_text()
         + "\nwith open('firmware/net.py.new', 'w') as file: file.write('damaged')\n"
         + f"hashes = {{'firmware/net.py': {hashlib.sha256(b'right').hexdigest()!r}}}\n"
-        + "commit(hashes, hashes)\n"
+        + "commit(hashes)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
