@@ -7,7 +7,7 @@ from host_tests.firmware.test_net import BEGIN, BOARD, NO_DHCP, NO_LINK, got
 from host_tests.support.interpreters import INTERPRETERS, Interpreter, environment
 
 # The chip's buffers are on that heap as well.
-ON = {**INTERPRETERS, "micropython32": Interpreter("micropython32", "-X", "heapsize=600k")}
+ON = {**INTERPRETERS, "micropython32": Interpreter("micropython32", "-X", "heapsize=2m")}
 OURS = [name for name, profile in boards.PROFILES.items() if profile["driver"] == "w5500"]
 
 

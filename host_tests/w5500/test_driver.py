@@ -8,7 +8,7 @@ from host_tests.support.ports import free_port
 
 HERE = TOP / "host_tests" / "w5500"
 # The chip's two buffers of 16 KiB are on that heap as well, several times.
-ON = {**INTERPRETERS, "micropython32": Interpreter("micropython32", "-X", "heapsize=600k")}
+ON = {**INTERPRETERS, "micropython32": Interpreter("micropython32", "-X", "heapsize=2m")}
 
 
 @pytest.mark.parametrize("name", ON)

@@ -164,9 +164,10 @@ def test_a_reset_comes_after_the_bytes_before_it():
         sock, peer = rig.pair(rig.listener())
         sock.write(b"not read")
         peer.send(b"last words")
-        rig.rest(0.02)
+        channel = rig.chip.channels[sock._n]
+        rig.until(lambda: channel.get(0x26))  # the chip has them
         reset_connection(peer)
-        rig.rest(0.02)
+        rig.until(lambda: not channel.state)
         buffer = bytearray(100)
         n = rig.until(lambda: sock.readinto(buffer))
         assert buffer[:n] == b"last words"
@@ -183,11 +184,12 @@ def test_a_reset_comes_after_the_bytes_before_it():
 def test_a_window_that_is_closed_takes_nothing_and_is_asked_for_again():
     rig = Rig()
     sock, peer = rig.pair(rig.listener())
-    rig.chip.ack_delay = 0.05
+    rig.chip.ack_delay = 1000
     assert sock.write(bytes(2048)) == 2048
     rig.until(lambda: not sock._busy)  # SENDOK came, the ACK did not
     assert sock.write(b"x") is None
     assert sock.ioctl(3, 4) == 0
+    rig.chip.channels[sock._n].acks = [(0, 2048)]
     rig.until(lambda: sock.ioctl(3, 4) == 4)
     assert sock.write(b"x") == 1
     rig.fair()
@@ -303,7 +305,7 @@ def test_a_message_costs_few_frames():
             peer.send(bytes(n))
             time.sleep(0.002)
             rig.chip.trace = trace = []
-            rig.nic._slow = rig.nic._last + 1000
+            rig.nic._slow = rig.nic._last + 100000
             got = 0
             while got < n:
                 rig.nic.check()
@@ -312,7 +314,7 @@ def test_a_message_costs_few_frames():
             received = len([frame for frame in trace if frame != idle]) + 1
             assert received <= 12, trace
             rig.chip.trace = trace = []
-            rig.nic._slow = rig.nic._last + 1000
+            rig.nic._slow = rig.nic._last + 100000
             assert rig.until(lambda: sock.write(buffer, 0, n)) == n
             rig.until(lambda: not sock._busy)
             sent = len([frame for frame in trace if frame != idle]) + 1
