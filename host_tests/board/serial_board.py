@@ -15,7 +15,8 @@ import sys
 
 import ffi
 import machine
-import network  # noqa: F401  (the file system of this computer is about to go)
+import machine_rest  # noqa: F401  (the file system of this computer is about to go)
+import network  # noqa: F401
 from flash import mount
 
 OFF = 0
