@@ -43,7 +43,6 @@ DEPLOY = [sys.executable, TOP / "firmware" / "deploy"]
         ("--virtual --role client --listen 0", "--listen is for a server, not for --role client"),
         ("--virtual --port /dev/ttyUSB0", "--port is the serial device of a real board; "),
         ("--virtual --mpy", "What goes together with --virtual: --role --url --listen"),
-        ("--virtual --board custom", "What goes together with --virtual: --role --url --listen"),
         ("--fleet 5", "--fleet goes with --virtual"),
         ("--virtual --fleet 1", "--fleet is 1; allowed: a number from 2 to 1000"),
         ("--virtual --fleet 5 --role server", "What goes together with --fleet: --virtual"),

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -156,10 +157,13 @@ def monitor():
     os.close(slave)
     said = b""
     try:
-        for awaited, key in ((b"to exit this shell", b"\x03"), (b"stopped by Ctrl-C", b"\x1d")):
-            while awaited not in said:
+        while b"to exit this shell" not in said:
+            said += os.read(master, 4096)
+        while b">>> " not in said:
+            os.write(master, b"\x03")  # again, for the first one may have ended boot.py alone
+            if select.select([master], [], [], 1)[0]:
                 said += os.read(master, 4096)
-            os.write(master, key)
+        os.write(master, b"\x1d")
         assert process.wait(PATIENCE) == 0
     finally:
         process.kill()

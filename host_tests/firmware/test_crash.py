@@ -19,11 +19,11 @@ class Time:
         print("pause of", seconds)
 sys.modules["time"] = Time()
 import main
-from firmware import log
+from firmware import log, values
 def mistake(pin):
     log._seconds = {seconds}
     raise ValueError("a mistake" + {tail})
-main.sampler = mistake
+values.sampler = mistake
 main.main()
 print("prompt")
 """

@@ -18,6 +18,7 @@ TIME = 60  # seconds, and at this speed one
 
 BEGIN = f"""
 import machine, main, time
+from firmware import values
 machine.WDT.speed = {TIME}
 class Time:
     def sleep(self, seconds):
@@ -35,7 +36,7 @@ def read():
         print("hanging")
         time.sleep(60)
     return 5
-main.sampler = lambda pin: read
+values.sampler = lambda pin: read
 main.main()
 """
 
@@ -144,7 +145,7 @@ def test_a_crash_is_not_bitten_while_it_pauses(running):
     code = """
 def sampler(pin):
     raise ValueError
-main.sampler = sampler
+values.sampler = sampler
 from firmware import crash
 class Watchdog:
     def __init__(self, timeout):
