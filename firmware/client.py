@@ -2,7 +2,6 @@
 
 import asyncio
 
-from microws import WebSocketError
 from microws.core import FAILURES
 
 from firmware import config
@@ -120,10 +119,10 @@ class _Session(Session):
     async def _send_all(self):
         try:
             await self._outbox.send_all(self._send)
-        except (OSError, WebSocketError):
-            pass  # whoever receives hears of it too, and says so
         except MemoryError as error:
             log(describe_error(error))
+        except FAILURES:
+            pass  # whoever receives hears of it too, and says so
 
     async def _send(self, message):
         self._sending = uptime()

@@ -128,12 +128,12 @@ class Values:
         for one in self.inputs.values():
             one.due = one.told = None
         while True:
-            pause = 1000
             try:
                 pause = self.look()
+                await asyncio.sleep(pause / 1000)
             except MemoryError:
                 log("no memory to send a value")
-            await asyncio.sleep(pause / 1000)
+                await asyncio.sleep(1)  # whose whole number takes none
 
     def look(self) -> int:
         """Tell what the inputs read that are due; milliseconds until the next is."""

@@ -179,7 +179,8 @@ def test_the_flash_outlives_the_power_and_is_full_at_its_end(serial_board):
 def test_the_heap_is_that_of_a_board(serial_board):
     with Terminal(serial_board(tool("micropython32"))) as terminal:
         terminal.enter_raw_repl()
-        assert 124 < terminal.eval("__import__('gc').mem_free()") // 1024 < 132
+        # 128 KiB, and 10 for the table of names that doubles with those of the stand-ins.
+        assert 132 < terminal.eval("__import__('gc').mem_free()") // 1024 < 142
 
 
 def test_it_is_cut_off_after_as_many_bytes_as_wanted(serial_board):

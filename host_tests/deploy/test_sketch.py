@@ -1,12 +1,14 @@
 """A sketch on its way: ./deploy.sh --sketch, over a serial port and on virtual boards."""
 
 import sys
+import time
 
 import pytest
 
 from firmware.deploy import sketch
 from firmware.deploy.refusal import Refusal
 from host_tests.deploy import serial_port, virtual
+from host_tests.support.interpreters import PATIENCE
 from host_tests.support.paths import TOP
 
 FILES = {"sketch.py", "colours.py", "parts/__init__.py", "parts/knob.py", "lib/dht22.py"}
@@ -52,6 +54,9 @@ def test_a_sketch_comes_on_a_board_with_one_reset(mpremote, micropython32, folde
         line = process.wait_for("On the board after ")
         assert " s: lamp.py and colours.py and " in line
         assert process.wait() == 0
+        end = time.monotonic() + PATIENCE  # the board may be about to
+        while len(board.resets) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
     finally:
         board.pull_out()
     assert board.resets[1:] == [serial_port.HARD]

@@ -22,7 +22,7 @@ from host_tests.support.paths import BIN, TOP
 from host_tests.support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, response, xor
 
 HERE = TOP / "host_tests" / "faults"
-MICROPYTHON = [str(BIN / "micropython32"), "-X", "heapsize=156k"]
+MICROPYTHON = [str(BIN / "micropython32"), "-X", "heapsize=164k"]
 IP = str(BIN / "ip")
 PORT = 8080
 PATIENCE = 30.0  # seconds; who meets it has failed

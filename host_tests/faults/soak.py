@@ -256,11 +256,19 @@ def too_many(soak):
     for _ in range(10):
         wires.append(soak.scene.dial())
         wires[-1].raw(wires[-1].request(soak.scene.address[0]))
-    answers = [wire.head().split()[1] for wire in wires]
+    answers = [answer(wire) for wire in wires]
     for wire in wires:
         soak.scene.forget(wire)
     if "503" not in answers or answers.count("101") > 8:
         raise Differs(f"{answers} for 10 clients")
+
+
+def answer(wire):
+    """The status that came; whoever reads it late may see the end of the connection first."""
+    try:
+        return wire.head().split()[1]
+    except ConnectionResetError:
+        return "reset"
 
 
 def crowd(soak):

@@ -292,6 +292,7 @@ def test_the_default_is_a_server_on_the_usual_wiring(tmp_path):
 def test_what_is_given_replaces_the_defaults(load):
     assert load(json.dumps(VERSION_0_1, ensure_ascii=False)) == {**defaults(), **VERSION_0_1}
     assert [name for name in defaults() if name not in VERSION_0_1] == [
+        "wifi_ap",
         "topic",
         "discovery",
         "show_as",

@@ -436,7 +436,7 @@ class Server(SocketWaiter):
                     self.clients.discard(ws)
                     await ws.close(code)
             except MemoryError:
-                pass  # not even enough to close it well
+                ws._shut()  # type: ignore[union-attr]  # not even enough to close it well
             finally:
                 self._opening.discard(task)
                 self._tasks.discard(task)
@@ -463,7 +463,10 @@ class Server(SocketWaiter):
         except FAILURES as error:
             if ws is None:
                 raise  # no memory for it
-            await ws._finish()
+            try:
+                await ws._finish()
+            except MemoryError:
+                ws._shut()
             if self._on_refused:
                 self._on_refused(ws, error)
         except Exception as error:
@@ -483,14 +486,14 @@ class Server(SocketWaiter):
             if self._on_refused:
                 self._on_refused(ws, Timeout(ws._ended_for))
         finally:
-            if limit:
-                limit.cancel()
             if ws is None:
                 sock.close()
             else:
                 self._pending.remove(ws)
             self._admitted.discard(handshake)
             self._opening.discard(task)
+            if limit:
+                limit.cancel()
         return None
 
 
