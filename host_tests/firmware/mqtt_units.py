@@ -427,13 +427,17 @@ def test_the_old_file_goes_first_and_is_removed_first():
     assert acknowledge_all(queue) == list(range(190 - left, 190))
 
 
-def test_a_record_that_was_cut_off_is_skipped():
+def four_records():
     queue = fresh()
     put_all(queue, 0, 4)
     clock[0] += 10
     queue.look()
     with open(FILE, "rb") as file:
-        data = file.read()
+        return file.read()
+
+
+def test_a_record_that_was_cut_off_is_skipped():
+    data = four_records()
     record = len(data) // 4
     for end in range(len(data) + 1):
         with open(FILE, "wb") as file:
@@ -449,12 +453,7 @@ def test_a_record_that_was_cut_off_is_skipped():
 
 
 def test_a_record_that_is_spoilt_is_skipped():
-    queue = fresh()
-    put_all(queue, 0, 4)
-    clock[0] += 10
-    queue.look()
-    with open(FILE, "rb") as file:
-        data = file.read()
+    data = four_records()
     record = len(data) // 4
     for at in range(len(data)):
         with open(FILE, "wb") as file:

@@ -73,6 +73,18 @@ def later(seconds):
     clock[0] += seconds
 """
 
+# A name is found as often as `answers` say.
+NAMES = """
+class Names:
+    SOCK_STREAM = socket.SOCK_STREAM
+    def getaddrinfo(self, host, *rest):
+        print("asked for", host)
+        if answers.pop(0):
+            return socket.getaddrinfo("127.0.0.1", *rest)
+        raise OSError(-2, "no such name")
+connecting.socket = Names()
+"""
+
 
 @pytest.fixture
 def lines(interpreter):
@@ -144,14 +156,7 @@ def test_a_name_that_is_not_found_any_more_has_the_address_it_had(lines):
     with Server(handler) as server:
         port = server.port
         code = f"""
-class Names:
-    SOCK_STREAM = socket.SOCK_STREAM
-    def getaddrinfo(self, host, *rest):
-        print("asked for", host)
-        if answers.pop(0):
-            return socket.getaddrinfo("127.0.0.1", *rest)
-        raise OSError(-2, "no such name")
-connecting.socket = Names()
+{NAMES}
 answers = [0, 1, 0, 1]
 run("ws://board.example:{port}/", [int, int, int])
 """
@@ -296,14 +301,7 @@ def test_redirects_that_are_not_followed_are_told_too(lines, places, reason):
 def test_where_a_redirect_led_is_not_remembered_as_the_address_of_the_server(lines):
     with redirecting([]) as other, redirecting([f"ws://other.example:{other.port}/"]) as server:
         told = lines(f"""
-class Names:
-    SOCK_STREAM = socket.SOCK_STREAM
-    def getaddrinfo(self, host, *rest):
-        print("asked for", host)
-        if answers.pop(0):
-            return socket.getaddrinfo("127.0.0.1", *rest)
-        raise OSError(-2, "no such name")
-connecting.socket = Names()
+{NAMES}
 answers = [1, 1, 0, 0]
 run("ws://board.example:{server.port}/", [int])
 """)

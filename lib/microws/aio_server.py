@@ -450,6 +450,7 @@ class Server(SocketWaiter):
         ws: Any = None
         handshake: Any = None
         limit: Any = None
+        is_open = False
         try:
             ws, handshake = self._new(self._is_full)
             ws._sock = sock
@@ -459,14 +460,12 @@ class Server(SocketWaiter):
                 limit = asyncio.create_task(ws._limit_opening(self._handshake_timeout))
             # In this task: once the last byte has gone it is a client, and misses no broadcast.
             await ws._go(accepting(ws, sock, address, handshake, *self._rest))
+            is_open = True
             return ws
         except FAILURES as error:
             if ws is None:
                 raise  # no memory for it
-            try:
-                await ws._finish()
-            except MemoryError:
-                ws._shut()
+            await ws._finish()
             if self._on_refused:
                 self._on_refused(ws, error)
         except Exception as error:
@@ -480,18 +479,19 @@ class Server(SocketWaiter):
             context = {"message": "process_request", "exception": error, "future": task}
             asyncio.get_event_loop().call_exception_handler(context)
         except BaseException:
-            ws._shut()
-            if not ws._ended_for:
+            if ws is None or not ws._ended_for:
                 raise
             if self._on_refused:
                 self._on_refused(ws, Timeout(ws._ended_for))
         finally:
+            self._admitted.discard(handshake)
+            self._opening.discard(task)
             if ws is None:
                 sock.close()
             else:
                 self._pending.remove(ws)
-            self._admitted.discard(handshake)
-            self._opening.discard(task)
+                if not is_open:
+                    ws._shut()  # where no memory was left to end it well, too
             if limit:
                 limit.cancel()
         return None
