@@ -4,7 +4,7 @@ Who is wrong waits longer each time. Meanwhile the answer is 429, not a delay: t
 place that others need.
 """
 
-from microws._compat import ticks_diff, ticks_ms
+from microws.compat import ticks_diff, ticks_ms
 
 from firmware import config
 from firmware.log import log, printable

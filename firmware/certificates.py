@@ -3,7 +3,7 @@
 import time
 from errno import ENOENT
 
-from microws._compat import MICROPYTHON
+from microws.compat import MICROPYTHON
 from microws.url import parse_url
 
 from firmware.config import FILE, ConfigError

@@ -6,7 +6,7 @@ Wrong ones of all addresses together are looked at a few times a second.
 import binascii
 import os
 
-from microws._compat import ticks_diff, ticks_ms
+from microws.compat import ticks_diff, ticks_ms
 from microws.url import unquote
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ import os
 import sys
 
 import machine
-from microws._compat import ticks_diff, ticks_ms
+from microws.compat import ticks_diff, ticks_ms
 
 from firmware import board
 from firmware.log import Bound, log, printable, uptime

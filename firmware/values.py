@@ -8,7 +8,7 @@ import asyncio
 import os
 
 import machine
-from microws._compat import ticks_add, ticks_diff, ticks_ms
+from microws.compat import ticks_add, ticks_diff, ticks_ms
 
 from firmware import net
 from firmware.log import log, tenths

@@ -4,7 +4,7 @@ import socket
 
 import microws
 import pytest
-from microws import _compat, errors
+from microws import compat, errors
 
 from host_tests.support.interpreters import INTERPRETERS, environment
 
@@ -14,7 +14,7 @@ def pair():
     a, b = socket.socketpair()
     with a, b:
         a.setblocking(False)
-        yield _compat.adapt(a), b
+        yield compat.adapt(a), b
 
 
 def test_readinto_gives_the_count_then_none_then_zero(pair):

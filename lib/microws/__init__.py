@@ -6,7 +6,7 @@ from microws import aio       the same for asyncio: connect(), serve()
 
 import sys
 
-from ._compat import const
+from .compat import const
 from .errors import ConnectionClosed, HandshakeError, ProtocolError, Timeout, WebSocketError
 
 TYPE_CHECKING = const(0)  # folded away on a board

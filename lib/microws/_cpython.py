@@ -1,4 +1,4 @@
-"""What CPython has for what the library asks of MicroPython; see ``_compat``. Not for a board."""
+"""What CPython has for what the library asks of MicroPython; see ``compat``. Not for a board."""
 
 import asyncio
 import functools

@@ -15,7 +15,7 @@ there. If not, it stays as it is: see ``_ioqueue_plain``.
 from asyncio import core  # type: ignore[attr-defined]
 from time import ticks_add, ticks_diff, ticks_ms
 
-from ._compat import const
+from .compat import const
 from .core import READ, WRITE
 
 TYPE_CHECKING = const(0)  # folded away on a board

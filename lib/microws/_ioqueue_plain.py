@@ -7,8 +7,8 @@ and more heap. Of that queue this asks what asyncio's own streams and tasks ask 
 from asyncio import core  # type: ignore[attr-defined]
 from select import poll
 
-from ._compat import const
 from ._ioqueue import SocketWaiter as _SocketWaiter
+from .compat import const
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """WebSocket over asyncio, for a program that does several things at a time."""
 
-from ._compat import const
 from .aio_connection import WebSocket, within  # noqa: F401
+from .compat import const
 from .core import check, connecting
 
 TYPE_CHECKING = const(0)  # folded away on a board

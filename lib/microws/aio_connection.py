@@ -7,7 +7,7 @@ socket is still there before it goes on with anything that would use it.
 
 import asyncio
 
-from ._compat import MICROPYTHON, const, ticks_add, ticks_diff, ticks_ms
+from .compat import MICROPYTHON, const, ticks_add, ticks_diff, ticks_ms
 from .core import (
     ENDED,
     FAILURES,

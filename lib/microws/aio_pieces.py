@@ -1,7 +1,7 @@
 """A message in pieces over asyncio; loaded by who sends or receives one so."""
 
-from ._compat import const
 from .aio_connection import PIECEWISE
+from .compat import const
 from .core import FAILURES, MESSAGE, close_payload
 
 TYPE_CHECKING = const(0)  # folded away on a board

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from ._compat import const, local_port, ticks_diff, ticks_ms
 from .aio_connection import SocketWaiter, WebSocket, awaited, within
+from .compat import const, local_port, ticks_diff, ticks_ms
 from .core import FAILURES, NOT_SENT, bound, check, put_header
 from .errors import HandshakeError, ProtocolError, Timeout, WebSocketError
 from .handshake import check_context, checked_names

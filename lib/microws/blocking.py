@@ -1,6 +1,6 @@
 """WebSocket over a socket, for a program that does one thing at a time."""
 
-from ._compat import const, new_poller, ticks_add, ticks_diff, ticks_ms
+from .compat import const, new_poller, ticks_add, ticks_diff, ticks_ms
 from .core import (
     FAILURES,
     GONE,

@@ -1,6 +1,6 @@
 """The body of a request, for a server whose ``process_request`` takes one (RFC 9112 §6)."""
 
-from ._compat import const
+from .compat import const
 from .core import READ, Connection
 from .errors import HandshakeError
 from .handshake import parse_head, write_all

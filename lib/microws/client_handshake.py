@@ -4,7 +4,7 @@ from binascii import b2a_base64
 from errno import EINPROGRESS
 from os import urandom
 
-from ._compat import adapt, client_context, connected, const, tls_steps
+from .compat import adapt, client_context, connected, const, tls_steps
 from .core import WRITE, Connection, bound, check
 from .errors import HandshakeError
 from .handshake import (

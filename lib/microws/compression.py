@@ -10,7 +10,7 @@ twice more and about 1.3 KiB each time on MicroPython, 8 KiB on CPython. Compres
 
 import io
 
-from ._compat import MICROPYTHON, const
+from .compat import MICROPYTHON, const
 from .core import MESSAGE, PIECE, Connection
 from .errors import ProtocolError
 from .loops import ZERO, apply_mask, begun, validate

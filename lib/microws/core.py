@@ -24,7 +24,7 @@ A front resumes them with ``next()``, and waits. The rules that they keep:
 
 import sys
 
-from ._compat import MICROPYTHON, const
+from .compat import MICROPYTHON, const
 from .errors import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
 from .loops import ZERO, apply_mask, begun, encode, new_key, validate
 

@@ -2,7 +2,7 @@
 
 from binascii import b2a_base64
 
-from ._compat import const
+from .compat import const
 from .core import READ, WRITE, Connection
 from .errors import HandshakeError
 from .loops import sha1

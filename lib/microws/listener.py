@@ -3,8 +3,8 @@
 import select
 from time import sleep
 
-from ._compat import const, local_port, ticks_diff, ticks_ms
 from .blocking import WebSocket
+from .compat import const, local_port, ticks_diff, ticks_ms
 from .core import FAILURES, READ, bound, check, milliseconds
 from .errors import Timeout
 from .handshake import check_context, checked_names

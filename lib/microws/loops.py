@@ -7,7 +7,7 @@ CPython. Here is what the rest of the library calls.
 from array import array
 from os import urandom
 
-from ._compat import MICROPYTHON
+from .compat import MICROPYTHON
 
 try:
     from . import _viper as inner

@@ -9,9 +9,9 @@ it was read (RFC 6455 §5.5.3).
 
 import asyncio
 
-from ._compat import const
 from .aio_connection import SocketWaiter, generator
 from .aio_server import ServerConnection
+from .compat import const
 from .loops import new_key
 
 TYPE_CHECKING = const(0)  # folded away on a board

@@ -1,6 +1,6 @@
 """A message in pieces, which may be larger than memory; loaded by who sends or receives one so."""
 
-from ._compat import const
+from .compat import const
 from .core import MESSAGE
 
 TYPE_CHECKING = const(0)  # folded away on a board

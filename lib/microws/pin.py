@@ -3,7 +3,7 @@
 from binascii import hexlify, unhexlify
 from hashlib import sha256
 
-from ._compat import MICROPYTHON, const
+from .compat import MICROPYTHON, const
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from ._compat import const, ticks_diff, ticks_ms
+from .compat import const, ticks_diff, ticks_ms
 from .core import FAILURES
 from .errors import HandshakeError
 

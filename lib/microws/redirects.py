@@ -1,6 +1,6 @@
 """Where a redirect leads to, and what may be told there; loaded by who follows one."""
 
-from ._compat import const
+from .compat import const
 from .url import parse_url
 
 TYPE_CHECKING = const(0)  # folded away on a board

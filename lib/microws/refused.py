@@ -1,7 +1,7 @@
 """What a client does where the server's answer is not the WebSocket that was asked for."""
 
-from ._compat import const
 from .client_handshake import connecting
+from .compat import const
 from .core import READ, Connection
 from .errors import HandshakeError
 from .handshake import new_extension

@@ -2,7 +2,7 @@
 or to the answer that refuses it.
 """
 
-from ._compat import adapt, const, peer_name, tls_steps
+from .compat import adapt, const, peer_name, tls_steps
 from .core import Connection
 from .errors import HandshakeError
 from .handshake import (

@@ -7,7 +7,7 @@ begin and end. ``ws.stream()`` makes one. Errors are ``OSError``, as those of so
 import io
 from errno import ECONNRESET, EINVAL
 
-from ._compat import const
+from .compat import const
 from .core import READ, WRITE
 from .errors import ConnectionClosed, Timeout, WebSocketError
 

@@ -9,7 +9,7 @@ import sys
 
 # Each after those that it imports. Further names are those of modules that come with it.
 MODULES = (
-    ("__init__", "_compat", "errors"),
+    ("__init__", "compat", "errors"),
     ("loops", "_viper"),
     ("core",),
     ("blocking",),

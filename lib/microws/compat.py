@@ -4,6 +4,9 @@ On a board a socket already has the methods that the library calls: ``readinto(b
 ``write(buffer, offset, n)``, which give None when they would block and allocate nothing. On
 CPython a small adapter gives a socket that same face.
 
+Of use to any program that runs on both: ``MICROPYTHON``, and ``ticks_ms()``, ``ticks_add()`` and
+``ticks_diff()``, which are MicroPython's.
+
 ``socket`` and ``tls`` are imported when they are needed, for a board without a network lacks them.
 """
 
