@@ -1,10 +1,12 @@
 """What the tests of every room share."""
 
 import signal
+import sys
 
 import pytest
 
 from host_tests.support.interpreters import INTERPRETERS
+from host_tests.support.paths import TOP
 from host_tests.support.process import Process
 from host_tests.support.tools import tool, watch_imports
 
@@ -40,6 +42,18 @@ def micropython32():
 def mpremote():
     """The path of the mpremote that deploy.sh takes."""
     return tool("mpremote")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Forget a module of tests that was skipped: one that takes something from it is skipped, too.
+
+    With --import-mode=importlib, pytest leaves in ``sys.modules`` what was read until then.
+    """
+    report = yield
+    if report.outcome != "passed":
+        sys.modules.pop(".".join(collector.path.relative_to(TOP).with_suffix("").parts), None)
+    return report
 
 
 def pytest_configure():

@@ -21,7 +21,8 @@ def run(tmp_path_factory):
         shutil.copytree(
             TOP / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copy(TOP / "pyproject.toml", project)
+    for file in ("boot.py", "main.py", "pyproject.toml"):
+        shutil.copy(TOP / file, project)
     python = project / ".venv"
     venv.create(python, symlinks=True)
     packages = next(python.glob("lib/python*/site-packages"))
@@ -35,7 +36,7 @@ def run(tmp_path_factory):
         for name in ("CI", "PYTEST_ADDOPTS"):
             env.pop(name, None)
         result = subprocess.run(
-            [python / "bin" / "python", "-m", "pytest", *(LIBRARY + file for file in files)],
+            [python / "bin" / "python", "-m", "pytest", *files],
             cwd=project,
             env={**env, "COLUMNS": "200", **more},
             capture_output=True,
@@ -48,10 +49,17 @@ def run(tmp_path_factory):
 
 
 def test_unit_tests_need_nothing_but_pytest(run):
-    status, output = run("test_frames.py", "test_utf8.py", "test_handshake.py")
+    files = ("test_frames.py", "test_utf8.py", "test_handshake.py")
+    status, output = run(*(LIBRARY + file for file in files))
     assert status == 0, output
     # One case of the handshake's is compared with the websockets package.
     assert output.count("SKIPPED") == output.count("no websockets") == 1
+
+
+def test_no_file_breaks_for_want_of_a_tool(run):
+    status, output = run("--collect-only", "--quiet")
+    assert status == 0, output
+    assert "no websockets" in output
 
 
 LACKING = {
@@ -63,7 +71,7 @@ LACKING = {
 
 @pytest.mark.parametrize("file", LACKING)
 def test_who_lacks_a_tool_is_told_what_brings_it(run, file):
-    status, output = run(file)
+    status, output = run(LIBRARY + file)
     assert status in (0, 5), output  # 5: no test was left
     assert LACKING[file] in output
     assert "passed" not in output
@@ -71,7 +79,7 @@ def test_who_lacks_a_tool_is_told_what_brings_it(run, file):
 
 @pytest.mark.parametrize("file", LACKING)
 def test_under_ci_a_missing_tool_fails(run, file):
-    status, output = run(file, CI="true")
+    status, output = run(LIBRARY + file, CI="true")
     assert status in (1, 2), output  # 2: while it was collected
     assert LACKING[file] in output
     assert "skipped" not in output
