@@ -11,12 +11,12 @@ import types
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from typing import Any, TypeVar
+    from typing import TypeVar
+
+    from ._types import Readable, Writable
 
     F = TypeVar("F")
     T = TypeVar("T")
-    Readable = bytes | bytearray | memoryview
-    Writable = bytearray | memoryview
 
 
 def const(value: "T") -> "T":
@@ -58,7 +58,7 @@ class _Adapter:
             return None
 
 
-def adapt(sock: "Any") -> "Any":
+def adapt(sock: "socket.socket | _Adapter") -> "_Adapter":
     return sock if hasattr(sock, "readinto") else _Adapter(sock)
 
 
@@ -135,7 +135,7 @@ def awaited(function: "F") -> "F":
     """For a function that gives an awaitable: makes a coroutine function of it."""
 
     @functools.wraps(function)  # type: ignore[arg-type]
-    async def call(*args: "Any", **options: "Any") -> "Any":
+    async def call(*args: object, **options: object) -> object:
         return await function(*args, **options)  # type: ignore[operator]
 
     return call  # type: ignore[return-value]
@@ -163,7 +163,7 @@ def hurry() -> None:
 class SocketWaiter:
     """Something with a socket, ``_sock``, that tasks wait for, through the event loop."""
 
-    def __init__(self, sock: "Any") -> None:
+    def __init__(self, sock: _Adapter) -> None:
         self._sock = sock
         self._futures: list = [None, None]
 

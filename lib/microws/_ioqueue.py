@@ -20,8 +20,20 @@ from .core import READ, WRITE
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from ._types import Waiting, new_poller
+
+    class Queue(Protocol):
+        """``core.IOQueue``, once it is changed."""
+
+        map: dict[int, list]
+        poller: new_poller
+        wait_io_event: Callable[[int], None]
+        remove: Callable[[object], None]
+        forget: Callable[[list], None]
+
 
 _RESERVE = const(256)
 _reserve: "bytearray | None" = bytearray(_RESERVE)
@@ -37,7 +49,7 @@ def is_known() -> bool:
     return type(queue) is core.IOQueue and set(queue.__dict__) == {"map", "poller"}
 
 
-def _nothing() -> "Any":
+def _nothing() -> "Waiting[None]":  # type: ignore[misc]
     return
     yield
 
@@ -71,7 +83,7 @@ def hurry() -> None:
         queue.push(task, now)
 
 
-def _change(queue: "Any") -> None:
+def _change(queue: "Queue") -> None:
     """Replace the methods of asyncio's queue.
 
     poll() itself, asked to tell of an event once, clears what it watches a socket for. So for the
@@ -137,13 +149,13 @@ class SocketWaiter:
     """
 
     _hung_up = False  # poll() told of an error or of the end
-    _queue: "Any" = None  # that the socket is in
+    _queue: "Queue" = None  # type: ignore[assignment]  # that the socket is in
 
     def __init__(self, sock: "Any") -> None:
         self._sock = sock
         self._entry: list = [None, None, None, self]
 
-    def _enter(self, i: int) -> "Any":
+    def _enter(self, i: int) -> object:  # type: ignore[return]
         queue = core._io_queue
         if self._queue is not queue:
             self._register(queue)
@@ -153,7 +165,7 @@ class SocketWaiter:
         queue.poller.modify(entry[2], mask)
         task.data = queue  # where a task that is cancelled is taken out of
 
-    def _register(self, queue: "Any") -> None:
+    def _register(self, queue: "Queue") -> None:
         global _reserve
         # poll() takes memory by itself, and more of it the more it watches.
         n = _RESERVE + 16 * len(queue.map)
@@ -183,7 +195,7 @@ class SocketWaiter:
         """After an exception in a wait, or a cancellation; the queue took out who waited here."""
         self._entry[i] = None
 
-    def _wait(self, i: int) -> "Generator[object, None, None]":
+    def _wait(self, i: int) -> "Waiting[None]":  # type: ignore[misc]
         """A wait as steps, for what is rare."""
         try:
             yield self._enter(i)
@@ -192,7 +204,7 @@ class SocketWaiter:
             raise
         self._woken(i)
 
-    def _wait_once(self, i: int) -> "Any":
+    def _wait_once(self, i: int) -> "Waiting[None]":  # type: ignore[misc]
         """Wait for a socket that may be closed, or another one, when this goes on."""
         self._hung_up = False
         try:

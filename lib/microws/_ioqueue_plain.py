@@ -5,18 +5,13 @@ and more heap. Of that queue this asks what asyncio's own streams and tasks ask 
 """
 
 from asyncio import core  # type: ignore[attr-defined]
-from select import poll
 
 from ._ioqueue import SocketWaiter as _SocketWaiter
-from .compat import const
-
-TYPE_CHECKING = const(0)  # folded away on a board
-if TYPE_CHECKING:
-    from typing import Any
+from .compat import new_poller
 
 
 class SocketWaiter(_SocketWaiter):
-    def _enter(self, i: int) -> "Any":
+    def _enter(self, i: int) -> object:  # type: ignore[return]
         queue = core._io_queue
         self._entry[i] = core.cur_task
         (queue.queue_write if i else queue.queue_read)(self._sock)
@@ -25,7 +20,7 @@ class SocketWaiter(_SocketWaiter):
         self._entry[i] = None
         # What poll() said the queue tells nobody.
         if self._sock is not None:
-            poller: Any = poll()
+            poller = new_poller()
             poller.register(self._sock, 0)
             for _, events in poller.ipoll(0):
                 self._hung_up = events > 7

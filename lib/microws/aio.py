@@ -7,10 +7,9 @@ from .core import check, connecting
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
-    from typing import Any
 
+    from ._types import TLS, Headers, NetSocket, Pool
     from .aio_server import Server, serve
-    from .handshake import TLS, Headers
     from .reconnecting import Reconnecting
 
 __all__ = ("Server", "WebSocket", "connect", "serve")
@@ -43,8 +42,8 @@ class connect:
         message_timeout: "float | None" = 60,
         read_size: int = 512,
         write_size: int = 4096,
-        pool: "Any" = None,
-        sock: "Any" = None,
+        pool: "Pool | None" = None,
+        sock: "NetSocket | None" = None,
         max_redirects: int = 0,
         keep_headers: bool = False,
         require_compression: bool = False,
@@ -73,7 +72,7 @@ class connect:
         )
         self._timeout = timeout
         self._keepalive_timeout = keepalive_timeout
-        self._ws: Any = None
+        self._ws: WebSocket = None  # type: ignore[assignment]
 
     async def __aenter__(self) -> WebSocket:
         self._ws = ws = WebSocket(True, *self._limits)
@@ -104,7 +103,7 @@ class connect:
         return self.__aenter__()
 
 
-def __getattr__(name: str) -> "Any":
+def __getattr__(name: str) -> object:
     # A client need not load what a server takes.
     if name in ("serve", "Server"):
         import gc

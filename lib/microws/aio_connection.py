@@ -26,11 +26,18 @@ from .loops import encode
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from asyncio import core as asyncio_core  # type: ignore[attr-defined]
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable
-    from typing import Any, TypeVar
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Coroutine,
+        Generator,
+        Iterable,
+    )
+    from typing import Any, Literal, TypeVar
 
     from ._ioqueue import DONE, SocketWaiter, hurry
-    from .core import Data, Readable, Writable
+    from ._types import Data, Readable, Writable, generator
     from .streams import AsyncStream
 
     F = TypeVar("F")
@@ -38,8 +45,6 @@ if TYPE_CHECKING:
     PLAIN = False
 
     def awaited(function: F) -> F: ...
-
-    generator = awaited
 
 elif MICROPYTHON:
     from asyncio import core as asyncio_core  # type: ignore[attr-defined]
@@ -71,7 +76,7 @@ async def within(coroutine: "Awaitable[R]", timeout: "float | None") -> "R":
     """What ``coroutine`` gives, or ``Timeout`` where it takes over ``timeout`` seconds."""
     if timeout is None or coroutine is DONE:
         return await coroutine
-    task: Any = asyncio.create_task(coroutine)  # type: ignore[arg-type]
+    task: asyncio.Task[R] = asyncio.create_task(coroutine)  # type: ignore[arg-type]
     try:
         return await asyncio.wait_for(task, timeout)
     except asyncio.TimeoutError:
@@ -93,8 +98,8 @@ class WebSocket(SocketWaiter, Connection):
     """
 
     _alarm: "asyncio.Task[None] | None" = None  # the task that wakes who receives at ...
-    _alarm_at: "Any" = 0
-    _deadline: "Any" = None  # ... of its call, in ticks
+    _alarm_at = 0
+    _deadline: "int | None" = None  # ... of its call, in ticks
     _ended: "asyncio.Event | None" = None  # set, for those who wait, when nobody receives any more
     _freed: "asyncio.Event | None" = (
         None  # set, for those who wait, when a frame or a message has gone
@@ -109,7 +114,8 @@ class WebSocket(SocketWaiter, Connection):
         self._fragmenting = False  # a message that goes in fragments is on its way out
         self._heard = True  # something came since the last beat
         self._active = ticks_ms()  # when a step of the handshake was taken
-        self._keeper: Any = False  # None: a task for the keepalive is to be made
+        # None: a task for the keepalive is to be made
+        self._keeper: asyncio.Task[None] | Literal[False] | None = False
         self._receiving = False  # a task does, or closes
         self._writing = False  # a frame is on its way out
 
@@ -174,7 +180,7 @@ class WebSocket(SocketWaiter, Connection):
         self._out = data
         await self._flush()
 
-    async def _send_frame(self, byte0: int, data: "Any") -> None:
+    async def _send_frame(self, byte0: int, data: "Readable") -> None:
         """Send a frame when none is half-way."""
         await self._turn(False)
         self._byte0 = byte0
@@ -194,7 +200,7 @@ class WebSocket(SocketWaiter, Connection):
             self._freed = None
 
     @generator
-    def _flush(self) -> "Any":
+    def _flush(self) -> "Generator[object, None, None]":
         """Write all that waits; who calls this has the turn, and gives it back."""
         self._writing = True
         try:
@@ -279,7 +285,9 @@ class WebSocket(SocketWaiter, Connection):
         return self._receive(None, None, _NEXT)
 
     @generator
-    def _receive(self, target: "Writable | None", timeout: "float | None", kind: int) -> "Any":
+    def _receive(
+        self, target: "Writable | None", timeout: "float | None", kind: int
+    ) -> "Generator[object, None, Any]":
         """The next message as an object, or its length where ``target`` is a buffer.
 
         Or, for PIECEWISE, what the receiver yields; ``target`` is a buffer where a message begins.
@@ -356,7 +364,7 @@ class WebSocket(SocketWaiter, Connection):
             await self._next_end()
 
     @generator
-    def _await(self, step: int) -> "Any":
+    def _await(self, step: int) -> "Generator[object, None, int]":
         """A wait that is not the usual one: gives a step of the receiver's."""
         if self._busy and not self._writing:
             self._flush_alone()  # a peer that takes no answers may still speak
@@ -398,7 +406,7 @@ class WebSocket(SocketWaiter, Connection):
 
     def _raise_end(self, kind: int) -> None:
         self._release()
-        error: Any = self._closed()
+        error = self._closed()
         if kind == _NEXT and error.code in (1000, 1001, 1005):
             raise StopAsyncIteration
         raise error

@@ -8,6 +8,7 @@ TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._types import Data, Writable
     from .aio_connection import WebSocket
 
 
@@ -42,7 +43,7 @@ async def send_pieces(ws: "WebSocket", message: "Any", text: "bool | None") -> N
         ws._free()
 
 
-async def _send_piece(ws: "WebSocket", piece: "Any", text: "bool | None", first: bool) -> None:
+async def _send_piece(ws: "WebSocket", piece: "Data", text: "bool | None", first: bool) -> None:
     data = ws._encode(piece, text)
     if data is None:
         raise TypeError("a piece of a message is str or bytes-like")
@@ -61,7 +62,7 @@ async def _break_off(ws: "WebSocket") -> None:
 class Pieces:
     """The pieces of one message; MicroPython has no asynchronous generators."""
 
-    def __init__(self, ws: "WebSocket", buffer: "Any") -> None:
+    def __init__(self, ws: "WebSocket", buffer: "Writable | None") -> None:
         self._ws = ws
         self._copy = buffer is None
         self._buffer = bytearray(1024) if buffer is None else buffer
@@ -70,14 +71,14 @@ class Pieces:
     def __aiter__(self) -> "Pieces":
         return self
 
-    async def __anext__(self) -> "Any":
+    async def __anext__(self) -> "Data":
         ws = self._ws
         while self._step != MESSAGE:
             target = None if self._step else self._buffer
             self._step = await ws._receive(target, None, PIECEWISE)
-            piece: Any = memoryview(ws._data)[: ws._stop]
+            piece: Data = memoryview(ws._data)[: ws._stop]
             if self._copy:
-                piece = str(piece, "utf-8") if ws.is_text else bytes(piece)
+                piece = str(piece, "utf-8") if ws.is_text else bytes(piece)  # type: ignore[arg-type]
             if len(piece) or (self._copy and self._step == MESSAGE):
                 return piece
         ws._piecewise = False

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any
 
-    from .core import Data
-    from .handshake import TLS
+    from ._types import TLS, Data, NetSocket, Pool
+    from .errors import ConnectionClosed
     from .server_handshake import Answer, Request
 
     IsFull = Callable[[ServerHandshake], bool]
@@ -52,8 +52,8 @@ def serve(
     message_timeout: "float | None" = 60,
     read_size: int = 512,
     write_size: int = 4096,
-    pool: "Any" = None,
-    sock: "Any" = None,
+    pool: "Pool | None" = None,
+    sock: "NetSocket | None" = None,
 ) -> "Server":
     """A server for clients, which runs ``await handler(ws)`` for each (RFC 6455 §4.2).
 
@@ -105,11 +105,11 @@ def serve(
     check_context(ssl)
     names = checked_names(subprotocols)
     limits = (close_timeout, max_size, max_fragments, read_size, write_size, message_timeout)
-    connection: Any = ServerConnection
+    connection: Callable[..., ServerConnection] = ServerConnection
     if max_unacknowledged is not None:
         from .pacing import PacedConnection
 
-        def connection(*arguments: "Any") -> ServerConnection:
+        def connection(*arguments: object) -> ServerConnection:
             return PacedConnection(max_unacknowledged, *arguments)
 
     def new(
@@ -141,13 +141,13 @@ class ServerConnection(WebSocket):
     #: How many broadcasts were dropped because this client was too slow; it may be closed
     #: for the first one.
     dropped = 0
-    _backlog: "Any" = ()  # frames of broadcasts
+    _backlog: "list[bytes] | tuple[()]" = ()  # frames of broadcasts
     _drops = True  # the oldest of them, where there are too many; else it is closed
     _is_slow = False  # it is closed for that
     _max_backlog = 0  # bytes
     _waiting_bytes = 0
     _ended_for = ""  # why it was ended while it was opened
-    _seen: "Any" = None  # of _active, when it was to make room
+    _seen: "int | None" = None  # of _active, when it was to make room
     _task: "asyncio.Task[None]" = None  # type: ignore[assignment]  # that opens it
 
     def _broadcast(self, frame: bytes) -> bool:
@@ -193,7 +193,7 @@ class ServerConnection(WebSocket):
         return True
 
     @awaited
-    def _wait_once(self, i: int) -> "Any":
+    def _wait_once(self, i: int) -> "Awaitable[None]":  # type: ignore[override]
         # While a handshake or plain HTTP is answered: a reader that stops makes room for others.
         return within(self._wait_to_write(), _TAKEN_WITHIN) if i else super()._wait_once(0)
 
@@ -208,7 +208,7 @@ class ServerConnection(WebSocket):
         self._ended_for = reason
         self._task.cancel()
 
-    def _closed(self) -> WebSocketError:
+    def _closed(self) -> "ConnectionClosed | ProtocolError":
         return ProtocolError(1008, _TOO_SLOW) if self._is_slow else super()._closed()
 
     async def _post(self) -> None:
@@ -238,7 +238,7 @@ class Server(SocketWaiter):
     def __init__(
         self,
         handler: "Callable[[ServerConnection], Awaitable[object]]",
-        place: "tuple[str | None, int | None, Any, Any]",
+        place: "tuple[str | None, int | None, Pool | None, NetSocket | None]",
         new: "Callable[[IsFull], tuple[ServerConnection, ServerHandshake]]",
         rest: "tuple[TLS | None, int, int, bool, int]",
         max_clients: int,
@@ -289,7 +289,7 @@ class Server(SocketWaiter):
             count += ws._broadcast(frame)
         return count
 
-    def post(self, ws: "Any", message: "Any", text: "bool | None" = None) -> bool:
+    def post(self, ws: "ServerConnection", message: "Data", text: "bool | None" = None) -> bool:
         """Send to one client, without waiting, behind the broadcasts that wait for it.
 
         False where nothing is sent to it any more. Errors as with ``broadcast()``.
@@ -408,7 +408,7 @@ class Server(SocketWaiter):
         found._end_opening("it was silent and made room for another")
         return True
 
-    async def _serve_client(self, sock: "Any", address: object) -> None:
+    async def _serve_client(self, sock: "NetSocket", address: object) -> None:
         ws: ServerConnection | None = None
         code = 1000
         task = asyncio.current_task()
@@ -444,12 +444,12 @@ class Server(SocketWaiter):
                     self._idle.set()
 
     async def _open(
-        self, sock: "Any", address: object, task: "asyncio.Task[None]"
+        self, sock: "NetSocket", address: object, task: "asyncio.Task[None]"
     ) -> "ServerConnection | None":
         """A client's connection once its handshake is done; None for one that is refused."""
         ws: Any = None
         handshake: Any = None
-        limit: Any = None
+        limit: asyncio.Task[None] | None = None
         is_open = False
         try:
             ws, handshake = self._new(self._is_full)
@@ -497,7 +497,7 @@ class Server(SocketWaiter):
         return None
 
 
-def _build_frame(ws: ServerConnection, message: "Any", text: "bool | None") -> bytes:
+def _build_frame(ws: ServerConnection, message: "Data", text: "bool | None") -> bytes:
     """A whole unmasked frame, to be sent to one client or to several."""
     payload = ws._encode(message, text)
     if payload is None:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from .core import Data, Readable, Writable
-    from .handshake import TLS, Headers
+    from ._types import TLS, Data, Headers, NetSocket, Pool, Readable, Writable
     from .streams import Stream
 
 # POLLERR and POLLHUP. They come unasked, but for MicroPython's TLS: where it has bytes already, it
@@ -49,8 +48,8 @@ def connect(
     message_timeout: "float | None" = 60,
     read_size: int = 512,
     write_size: int = 4096,
-    pool: "Any" = None,
-    sock: "Any" = None,
+    pool: "Pool | None" = None,
+    sock: "NetSocket | None" = None,
     max_redirects: int = 0,
     keep_headers: bool = False,
     require_compression: bool = False,
@@ -116,7 +115,7 @@ class WebSocket(Connection):
     Iteration gives messages and ends at a clean close. ``with`` closes it at the end.
     """
 
-    _poller: "Any" = None
+    _poller: new_poller = None  # type: ignore[assignment]
     _looked = False  # a call with a timeout has looked once whether something is there
     _polled = 0  # what it watches the socket for
 
@@ -265,7 +264,9 @@ class WebSocket(Connection):
     # Waiting. MicroPython puts a frame of over 11 words on the heap (a try takes three), so none
     # of what a message takes has that many.
 
-    def _receive(self, target: "Writable | None", timeout: "Any", piecewise: bool = False) -> int:
+    def _receive(
+        self, target: "Writable | None", timeout: "float | None", piecewise: bool = False
+    ) -> int:
         """Go on to a message or a piece, which goes to ``target``; raises where it ends."""
         if timeout is not None:
             timeout = ticks_add(ticks_ms(), milliseconds(timeout))  # when it is over
@@ -339,7 +340,7 @@ class WebSocket(Connection):
                     raise self._error or Timeout("timed out")
             # While connecting, the socket may be another one each time.
             self._polled = 0
-            self._poller = None
+            self._poller = None  # type: ignore[assignment]
             # Of several addresses that are still to be tried each has its part of the time.
             most = left // (self._others + 1)
             if idle >= 0 and step != WRITE:

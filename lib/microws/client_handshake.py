@@ -25,12 +25,11 @@ from .url import basic, parse_url
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from ._types import TLS, Headers, NetSocket, Steps
     from .compression import Deflate
-    from .core import Steps
-    from .handshake import TLS, Headers
 
 
 _UNREACHED = (OSError, ValueError)
@@ -87,7 +86,7 @@ def connecting(
         lines.append("Sec-WebSocket-Extensions: " + extension.offer())
     request = build_head(lines)
     failure: Exception = OSError("the name has no address")
-    addresses: Any = (None,)
+    addresses: Sequence[tuple | None] = (None,)
     if sock is None:
         if pool is None:
             import socket as pool
@@ -136,7 +135,12 @@ def connecting(
 
 
 def _reach(
-    ws: Connection, sock: "Any", address: "Any", host: str, ssl: "Any", request: bytes
+    ws: Connection,
+    sock: "NetSocket",
+    address: "tuple | None",
+    host: str,
+    ssl: "TLS | None",
+    request: bytes,
 ) -> "Steps":
     """Connect ``sock`` to ``address``, unless it is None: then it is connected already. Ask."""
     ws._sock = adapt(sock)

@@ -22,16 +22,18 @@ else:
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+
+    from ._types import TLS, NetSocket, Socket, new_poller, ticks_add, ticks_diff, ticks_ms
 
 if TYPE_CHECKING or MICROPYTHON:
-    from select import poll as new_poller
-    from time import ticks_add, ticks_diff, ticks_ms
+    if not TYPE_CHECKING:
+        from select import poll as new_poller
+        from time import ticks_add, ticks_diff, ticks_ms
 
-    def adapt(sock: "Any") -> "Any":
-        return sock
+    def adapt(sock: "NetSocket") -> "Socket":
+        return sock  # type: ignore[return-value]
 
-    def client_context() -> "Any":
+    def client_context() -> "TLS":
         """A TLS context that verifies; on a board it needs the user's CA certificates."""
         import tls
 
@@ -42,9 +44,8 @@ if TYPE_CHECKING or MICROPYTHON:
         if not isinstance(address, tuple):
             import usocket  # its own, whatever is called socket
 
-            unix: Any = usocket
-            family, packed, port = unix.sockaddr(address)[:3]
-            address = unix.inet_ntop(family, packed), port
+            family, packed, port = usocket.sockaddr(address)[:3]  # type: ignore[attr-defined]
+            address = usocket.inet_ntop(family, packed), port  # type: ignore[attr-defined]
         return "%s:%d" % (address[0], address[1])
 
     def local_port(sock: object, port: "int | None") -> "int | None":

@@ -17,9 +17,13 @@ from .loops import ZERO, apply_mask, begun, validate
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
-    from .core import Steps
+    from ._types import Readable, Steps, Writable
+
+    class Stream(Protocol):
+        def readinto(self, __buffer: Writable) -> int: ...
+
 
 _ANSWER = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 # What ends a message's data (§7.2.2), and an empty last block, which ends the whole stream.
@@ -32,7 +36,7 @@ if MICROPYTHON:
     WINDOW_BITS = 10
     CAN_COMPRESS = hasattr(deflate.DeflateIO, "write")
 
-    def _inflater(packed: "Any", window_bits: int, history: "Any", filling: int) -> "Any":
+    def _inflater(packed: "Readable", window_bits: int, history: bytes, filling: int) -> "Stream":
         """What has ``readinto(buffer)``; that gives 0 at the end, ``OSError`` for bad data.
 
         The inflater takes no window that is there already, so the window goes first, as a block
@@ -46,16 +50,16 @@ if MICROPYTHON:
         stream.write(packed)
         stream.write(_TAIL)
         stream.seek(0)
-        inflater: Any = deflate.DeflateIO(stream, deflate.RAW, window_bits)
+        inflater: Stream = deflate.DeflateIO(stream, deflate.RAW, window_bits)
         waste = bytearray(64)
         for _ in range(size >> 6):
             inflater.readinto(waste)
         return inflater
 
-    def compress(data: "Any", window_bits: int) -> bytes:
+    def compress(data: "Readable", window_bits: int) -> bytes:
         out = io.BytesIO()
-        stream: Any = deflate.DeflateIO(out, deflate.RAW, window_bits)
-        stream.write(data)
+        stream = deflate.DeflateIO(out, deflate.RAW, window_bits)
+        stream.write(data)  # type: ignore[attr-defined]
         stream.close()
         return out.getvalue() + b"\0"  # the stream's block is a last one, §7.2.3.4
 
@@ -66,11 +70,13 @@ else:
     CAN_COMPRESS = True
 
     class _inflater:
-        def __init__(self, packed: "Any", window_bits: int, history: "Any", filling: int) -> None:
+        def __init__(
+            self, packed: "Readable", window_bits: int, history: bytes, filling: int
+        ) -> None:
             self._stream = zlib.decompressobj(-window_bits, bytes(history))
             self._rest = bytes(packed) + _TAIL
 
-        def readinto(self, buffer: "Any") -> int:
+        def readinto(self, buffer: "Writable") -> int:
             try:
                 data = self._stream.decompress(self._rest, len(buffer))
             except zlib.error as error:
@@ -79,7 +85,7 @@ else:
             buffer[: len(data)] = data
             return len(data)
 
-    def compress(data: "Any", window_bits: int) -> bytes:
+    def compress(data: "Readable", window_bits: int) -> bytes:
         stream = zlib.compressobj(wbits=-window_bits)
         return (stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
@@ -90,7 +96,7 @@ class Deflate:
     ``window_bits``, 9 to 15, bounds the window of what this side has to inflate.
     """
 
-    _history: "Any" = b""  # the last of what came
+    _history = b""  # the last of what came
 
     def __init__(self, window_bits: int = WINDOW_BITS) -> None:
         if not 9 <= window_bits <= 15:
@@ -130,11 +136,11 @@ class Deflate:
             if not self._bound_out(params, "server_max_window_bits"):
                 continue
             if "server_max_window_bits" in params:
-                text += "; server_max_window_bits=%d" % params["server_max_window_bits"]
+                text += "; server_max_window_bits=%d" % params["server_max_window_bits"]  # type: ignore[str-format]
             return text
         return None
 
-    def _bound_out(self, params: "dict[str, Any]", key: str) -> bool:
+    def _bound_out(self, params: "dict[str, int | None]", key: str) -> bool:
         """Keep to the window that the peer allows; False where it says none."""
         bits = params.get(key, 15)
         if bits is None:
@@ -175,7 +181,7 @@ class Deflate:
         proof = self._proof(ws, size, unsure) if unsure > 0 else b""
         stream = self._inflater(ws, size, 0)
         ws._data = None
-        data = target
+        data: Any = target
         at = new = utf8 = 0  # new: what is not in the history begins here
         while True:
             if piecewise and at == len(data):
@@ -216,28 +222,28 @@ class Deflate:
         ws._data = data
         yield MESSAGE
 
-    def _inflater(self, ws: Connection, size: int, filling: int) -> "Any":
+    def _inflater(self, ws: Connection, size: int, filling: int) -> "Stream":
         return _inflater(memoryview(ws._data)[:size], self._in_bits, self._history, filling)
 
-    def _proof(self, ws: Connection, size: int, unsure: int) -> "Any":
+    def _proof(self, ws: Connection, size: int, unsure: int) -> memoryview:
         proof = bytearray(unsure)
         n = self._next(self._inflater(ws, size, 0xFF), proof)
         return memoryview(proof)[:n]
 
-    def _next(self, stream: "Any", buffer: "Any") -> int:
+    def _next(self, stream: "Stream", buffer: "Writable") -> int:
         try:
             return stream.readinto(buffer)
         except OSError:
             raise ProtocolError(1007, _INVALID) from None
 
-    def _remember(self, data: "Any") -> None:
+    def _remember(self, data: "Readable") -> None:
         """Keep what the next message may refer to."""
         size = 1 << self._in_bits
         rest = max(0, size - len(data))
         kept = self._history[-rest:] if rest else b""
         self._history = kept + bytes(data[-size:])
 
-    def compress(self, data: "Any") -> "Any":
+    def compress(self, data: "Readable") -> "bytes | None":
         """``data`` compressed, or None where that is not possible or makes it no smaller."""
         if not self._out_bits:
             return None
@@ -245,12 +251,12 @@ class Deflate:
         return packed if len(packed) < len(data) else None
 
 
-def _parse(text: str) -> "dict[str, Any] | None":
+def _parse(text: str) -> "dict[str, int | None] | None":
     """The parameters of an offer or a response; None where it is no valid one of this kind."""
     name, *parts = [part.strip() for part in text.split(";")]
     if name.lower() != "permessage-deflate":
         return None
-    params: dict[str, Any] = {}
+    params: dict[str, int | None] = {}
     for part in parts:
         key, equals, value = part.partition("=")
         key = key.strip().lower()

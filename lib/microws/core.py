@@ -30,22 +30,11 @@ from .loops import ZERO, apply_mask, begun, encode, new_key, validate
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any, Protocol
+    from collections.abc import Callable
+    from typing import Any
 
+    from ._types import NetSocket, Readable, Socket, Steps, Writable
     from .compression import Deflate
-
-    Steps = Generator[int, None, None]
-    Readable = bytes | bytearray | memoryview
-    Writable = bytearray | memoryview
-    Data = str | Readable  # a message, or a piece of one
-
-    class Socket(Protocol):
-        """What a connection reads and writes with."""
-
-        def readinto(self, __buffer: Writable, __n: int) -> int | None: ...
-        def write(self, __buffer: Readable, __at: int, __n: int) -> int | None: ...
-        def close(self) -> object: ...
 
 
 # What the receiver yields. READ and WRITE are POLLIN and POLLOUT of every port.
@@ -251,12 +240,12 @@ class Connection:
     _error: "WebSocketError | None" = None
     _others = 0  # addresses to be tried after this one; -1: it is the turn of the next
     _patience = 60000
-    _plain: "Socket | None" = None  # the socket under TLS
+    _plain: "NetSocket | None" = None  # the socket under TLS
     _receiver = OVER
     _secure = False
     _sender = _NO_STEPS
     _spare = _NO_STEPS  # after an interrupt: the sender, for a Close alone
-    _write: "Any" = None  # in place of the socket's
+    _write: "Callable[[Writable, int, int], int | None] | None" = None  # in place of the socket's
 
     def __init__(
         self,
@@ -292,7 +281,7 @@ class Connection:
         # a class, or in the class above it, only after it has looked in vain here.
         self._closing = False  # a Close has gone, or is about to
         # Receiving
-        self._target: Any = None  # the caller's buffer for the next message, None for an object
+        self._target: Writable | None = None  # the caller's for the next message; None: an object
         self._piecewise = False  # the message comes in pieces, each in that buffer
         self._begun = False  # a message is in progress
         self._data: Any = None  # the message, or the buffer that holds it or a piece ...
@@ -317,7 +306,7 @@ class Connection:
         rx = self._rx
         mask = 0 if self._client else 0x80
         # Of the message in progress: where it goes to, and what there is of it
-        target: Any = None
+        target: Writable | None = None
         data: Any = None
         to: Any = None
         piecewise = partial = skip = packed = give = False
@@ -658,9 +647,9 @@ class Connection:
         self._piecewise = piecewise
         return next(self._receiver) if self._begun and not same else 0
 
-    def _closed(self) -> WebSocketError:
+    def _closed(self) -> "ConnectionClosed | ProtocolError":
         """What to raise where the connection is closed, or no longer open."""
-        return self._error or ConnectionClosed(1006, "")
+        return self._error or ConnectionClosed(1006, "")  # type: ignore[return-value]
 
     # Sending
 
@@ -813,7 +802,7 @@ class Connection:
 _kept = not MICROPYTHON  # whether the client's handshake stays in memory once it is done
 
 
-def connecting(ws: Connection, second_try: "tuple[Any, ...]", *arguments: "Any") -> "Steps":
+def connecting(ws: Connection, second_try: "tuple[int, bool]", *arguments: "Any") -> "Steps":
     """The steps to an open connection: ``client_handshake.connecting()``, which has ``arguments``.
 
     Where the server refuses, ``refused.going_on()`` has ``second_try`` as well.

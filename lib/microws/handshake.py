@@ -9,19 +9,10 @@ from .loops import sha1
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
-    from typing import Any, Protocol
+    from collections.abc import Generator, Iterable
 
+    from ._types import TLS, Headers, NetSocket, Readable, Steps
     from .compression import Deflate
-    from .core import Readable, Steps
-
-    Headers = Mapping[str, str] | Iterable[tuple[str, str]]
-
-    class TLS(Protocol):
-        """An ``SSLContext``, or what has its method, as ``pin.Pinned``."""
-
-        @property
-        def wrap_socket(self) -> Any: ...
 
 
 _GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
@@ -101,9 +92,9 @@ def new_extension(compression: "str | int | None") -> "Deflate | None":
     return Deflate(compression)
 
 
-def pairs(headers: "Any") -> "Iterable[tuple[str, str]]":
+def pairs(headers: "Headers | None") -> "Iterable[tuple[str, str]]":
     """The fields of a mapping, or the pairs that they are."""
-    return headers.items() if hasattr(headers, "items") else headers or ()
+    return headers.items() if hasattr(headers, "items") else headers or ()  # type: ignore[union-attr,return-value]
 
 
 def checked_names(subprotocols: "Iterable[str]") -> "tuple[str, ...]":
@@ -122,7 +113,7 @@ def check_context(ssl: "TLS | None") -> None:
         raise TypeError("ssl must be an SSLContext")
 
 
-def nodelay(sock: "Any") -> None:
+def nodelay(sock: "NetSocket") -> None:
     """A header and its payload leave together, so there is nothing for TCP to wait for."""
     try:
         sock.setsockopt(6, 1, 1)  # IPPROTO_TCP, TCP_NODELAY: these numbers everywhere

@@ -13,9 +13,8 @@ from .server_handshake import ServerHandshake, accepting, listening_socket
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
-    from .handshake import TLS
+    from ._types import TLS, NetSocket, Pool
 
 
 def listen(
@@ -33,8 +32,8 @@ def listen(
     message_timeout: "float | None" = 60,
     read_size: int = 512,
     write_size: int = 4096,
-    pool: "Any" = None,
-    sock: "Any" = None,
+    pool: "Pool | None" = None,
+    sock: "NetSocket | None" = None,
 ) -> "Listener":
     """Listen for clients; ``accept()`` of what it gives waits for one.
 
@@ -64,10 +63,10 @@ class Listener:
 
     def __init__(
         self,
-        sock: "Any",
+        sock: "NetSocket",
         port: "int | None",
         new: "Callable[[], tuple[WebSocket, ServerHandshake]]",
-        rest: "tuple[Any, int, int]",
+        rest: "tuple[TLS | None, int, int]",
         handshake_timeout: "float | None",
     ) -> None:
         self._sock = sock
@@ -100,7 +99,7 @@ class Listener:
                 # Gone before its turn, or the board is out of sockets: both pass.
                 sleep(0.05)
                 continue
-            ws: Any = None
+            ws: WebSocket | None = None
             try:
                 ws, handshake = self._new()
                 ws._run(
@@ -111,7 +110,7 @@ class Listener:
                 # There is no room for one more; that is no reason to serve nobody.
                 (ws._close_socket if ws else sock.close)()
             except FAILURES:
-                ws._finish()
+                ws._finish()  # type: ignore[union-attr]
             except BaseException:
                 (ws._close_socket if ws else sock.close)()
                 raise
@@ -120,7 +119,7 @@ class Listener:
         """Stop listening; connections that are open stay open."""
         if self._sock is not None:
             self._sock.close()
-            self._sock = None
+            self._sock = None  # type: ignore[assignment]
 
     def __iter__(self) -> "Listener":
         """Clients, one after the other; ends when the listener is closed."""

@@ -16,7 +16,10 @@ from .loops import new_key
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
+
+    from ._types import Writable
 
 _FRAME = const(100)  # bytes that the network needs beside those of a frame: headers, its own lists
 _PING = const(6)  # bytes of ours, with what no peer knows that has not read it
@@ -38,9 +41,9 @@ class PacedConnection(ServerConnection):
         self._ping = bytearray(b"\x89\x04\0\0\0\0")
         self._ping_left = 0  # of it, while it is half-way
         self._blocked = False  # nothing goes until the Pong comes
-        self._passed: Any = None  # set when it does, for who waits
+        self._passed: asyncio.Event | None = None  # set when it does, for who waits
 
-    def _write(self, buffer: "Any", at: int, n: int) -> "int | None":
+    def _write(self, buffer: "Writable", at: int, n: int) -> "int | None":
         """What the sender has for the socket's ``write()``."""
         if not self._frame_left:
             self._blocked = False
@@ -83,11 +86,11 @@ class PacedConnection(ServerConnection):
         ServerConnection._control(self, opcode, at, n)
 
     @generator
-    def _wait(self, i: int) -> "Any":
+    def _wait(self, i: int) -> "Generator[object, None, None]":
         if i and self._blocked:
             # The socket may well be writable.
             self._passed = asyncio.Event()
-            yield from self._passed.wait()
+            yield from self._passed.wait()  # type: ignore[misc]
         else:
             yield from SocketWaiter._wait(self, i)
 

@@ -6,10 +6,9 @@ from .core import MESSAGE
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
 
+    from ._types import Data, Writable
     from .blocking import WebSocket
-    from .core import Data, Writable
 
 
 def send_pieces(ws: "WebSocket", message: "Iterable[Data]", text: "bool | None") -> None:
@@ -39,14 +38,14 @@ def send_pieces(ws: "WebSocket", message: "Iterable[Data]", text: "bool | None")
         raise
 
 
-def receive_pieces(ws: "WebSocket", buffer: "Writable | None") -> "Iterator[Any]":
+def receive_pieces(ws: "WebSocket", buffer: "Writable | None") -> "Iterator[Data]":
     target = bytearray(1024) if buffer is None else buffer
     step = 0
     while step != MESSAGE:
         step = ws._receive(target, None, True)
-        piece: Any = memoryview(ws._data)[: ws._stop]
+        piece: Data = memoryview(ws._data)[: ws._stop]
         if buffer is None:
-            piece = str(piece, "utf-8") if ws.is_text else bytes(piece)
+            piece = str(piece, "utf-8") if ws.is_text else bytes(piece)  # type: ignore[arg-type]
         if len(piece) or (buffer is None and step == MESSAGE):
             yield piece
     ws._target = ws._data = None

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ._types import TLS, NetSocket
+
 if MICROPYTHON:
     import tls
 
     _REFUSED = const(-0x3000)  # MBEDTLS_ERR_X509_FATAL_ERROR
 
-    def pinned_context(accepts: "Callable[[bytes], bool]") -> "Any":
+    def pinned_context(accepts: "Callable[[bytes], bool]") -> "TLS":
         context: Any = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         # As with CERT_NONE nobody's word counts, but the callback is asked, before anything is
         # sent to the server. Depth 0 is the server's own certificate.
@@ -41,7 +43,7 @@ class Pinned:
         #: The fingerprint of the last certificate that was refused.
         self.refused = ""
 
-    def wrap_socket(self, sock: "Any", **options: "Any") -> "Any":
+    def wrap_socket(self, sock: "NetSocket", **options: object) -> "NetSocket":
         return self._context.wrap_socket(sock, **options)
 
     def _accepts(self, der: bytes) -> bool:

@@ -9,8 +9,6 @@ from .errors import HandshakeError
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from typing import Any
-
     from .aio import connect
     from .aio_connection import WebSocket
 
@@ -50,7 +48,7 @@ class Reconnecting:
         self._connect = connect
         self._pauses = Pauses()
         self._ws: WebSocket | None = None
-        self._since: Any = 0
+        self._since = 0
 
     async def __anext__(self) -> "WebSocket":
         if self._ws is not None:

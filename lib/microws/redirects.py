@@ -5,10 +5,10 @@ from .url import parse_url
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    Headers = tuple[tuple[str, str], ...]
+    from ._types import Headers
 
 
-def follow(url: str, headers: "Headers", location: str) -> "tuple[str, Headers]":
+def follow(url: str, headers: "Headers | None", location: str) -> "tuple[str, Headers | None]":
     """The URL and the header fields to go on with where ``url`` led to ``location``.
 
     To another server none of ``headers`` goes, for any may be a secret; nor do name and password.

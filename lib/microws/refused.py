@@ -10,7 +10,7 @@ TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
     from typing import Any
 
-    from .core import Steps
+    from ._types import Headers, Steps
 
 _BODY = const(1024)  # bytes of it that are kept
 
@@ -20,7 +20,7 @@ def going_on(
     answer: HandshakeError,
     second_try: "tuple[int, bool]",
     url: str,
-    headers: "Any",
+    headers: "Headers | None",
     compression: "str | int | None",
     *rest: "Any",
 ) -> "Steps":

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .core import Steps
-    from .handshake import TLS, Headers
+    from ._types import TLS, Headers, NetSocket, Steps
 
     # status, headers and body, as process_request() gives them
     Answer = tuple[int, Headers, bytes | Iterable[bytes]]
@@ -206,7 +205,9 @@ def _is_target(text: str) -> bool:
     return True
 
 
-def listening_socket(host: "str | None", port: "int | None", pool: "Any", sock: "Any") -> "Any":
+def listening_socket(
+    host: "str | None", port: "int | None", pool: "Any", sock: "Any"
+) -> "NetSocket":
     """A non-blocking socket that listens, or ``sock``, which does already.
 
     ``OSError`` where the address cannot be had, ``ValueError`` for a port that none has.
@@ -235,7 +236,7 @@ def listening_socket(host: "str | None", port: "int | None", pool: "Any", sock: 
 
 def accepting(
     ws: Connection,
-    sock: "Any",
+    sock: "NetSocket",
     address: object,
     handshake: ServerHandshake,
     ssl: "TLS | None",
@@ -245,7 +246,7 @@ def accepting(
     max_body: int = 0,
 ) -> "Steps":
     """The steps to an open connection. Who is refused is told why: then ``HandshakeError``."""
-    ws._sock = sock
+    ws._sock = sock  # type: ignore[assignment]
     ws.remote_address = handshake.remote_address = peer_name(address)
     sock.setblocking(False)
     nodelay(sock)

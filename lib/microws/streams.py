@@ -13,9 +13,9 @@ from .errors import ConnectionClosed, Timeout, WebSocketError
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
+    from ._types import Readable, Writable
     from .aio_connection import WebSocket as AsyncWebSocket
     from .blocking import WebSocket
-    from .core import Readable, Writable
 
 _POLL = const(3)  # requests of ioctl(), as in MicroPython's py/stream.h
 _CLOSE = const(4)

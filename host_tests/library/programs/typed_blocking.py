@@ -1,6 +1,8 @@
 """A user's program of the blocking front, with planted mistakes."""
 
 import json
+import socket
+import ssl
 from collections.abc import Iterator
 
 import microws
@@ -17,7 +19,14 @@ def client() -> int:
         compression="deflate",
         max_size=None,
         ssl=Pinned("ab" * 32),
+        pool=socket,
     )
+    other = microws.connect(
+        "wss://127.0.0.1/",
+        ssl=ssl.create_default_context(),
+        sock=socket.socket(),
+    )
+    other.close()
     ws.send("text")
     ws.send(b"binary")
     ws.send(bytearray(5))
@@ -72,6 +81,9 @@ def mistakes() -> None:
     microws.connect("ws://127.0.0.1/", max_sise=5)  # wrong
     microws.connect(b"ws://127.0.0.1/")  # wrong
     microws.connect("ws://127.0.0.1/", timeout="10")  # wrong
+    microws.connect("ws://127.0.0.1/", pool=5)  # wrong
+    microws.connect("ws://127.0.0.1/", sock="socket")  # wrong
+    microws.connect("ws://127.0.0.1/", ssl=True)  # wrong
     microws.listen("", "8080")  # wrong
     microws.listen("", 8080, max_size="big")  # wrong
     ws.send(5)  # wrong
