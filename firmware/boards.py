@@ -1,10 +1,11 @@
 """Boards as data: which chip, which interface, which pins.
 
 A profile's keys: `chip` (a key of CHIPS; None in "custom", whatever runs), `driver` ("firmware"
-for MicroPython's own, "w5500" for that in lib/w5500), `interface` (the class in `network`, or
-"W5500" of that driver), `spi` (the number for machine.SPI), `sck`, `mosi`, `miso`, `cs`, `int`,
-`reset` (GPIO numbers, None where nothing is wired), `analog` (the GPIO to sample when the
-configuration names none) and `led` (a plain one, None where the board has none for sure).
+for MicroPython's own where this firmware has it, "w5500" for that in lib/w5500), `interface`
+(the class in `network`, or "W5500" of that driver), `spi` (the number for machine.SPI), `sck`,
+`mosi`, `miso`, `cs`, `int`, `reset` (GPIO numbers, None where nothing is wired), `analog` (the
+GPIO to sample when the configuration names none) and `led` (a plain one, None where the board has
+none for sure).
 """
 
 OURS = "w5500"  # the driver in lib/w5500
@@ -179,9 +180,28 @@ def profile(settings: dict) -> dict:
     """The profile of the configured board; "custom" takes its own from "pins"."""
     if settings["board"] != CUSTOM:
         return PROFILES[settings["board"]]
-    custom = {"chip": None, "driver": "firmware", "analog": None, "led": None, "reset": None}
-    custom.update(settings["pins"])
-    if custom["driver"] == OURS:
-        custom["interface"] = "W5500"
-        custom.setdefault("int", None)
-    return custom
+    pins = settings["pins"]
+    custom: dict = {"chip": None, "analog": None, "led": None, "int": None, "reset": None}
+    custom["driver"] = driver_of(pins)
+    custom.update(pins)
+    return _with_ours(custom) if custom["driver"] == OURS else custom
+
+
+def driver_of(pins: dict) -> str:
+    """The driver that "pins" ask for; else ours for a W5500 whose INT is not wired."""
+    needs_ours = "spi" in pins and pins.get("int") is None and pins.get("interface") != "WLAN"
+    return pins.get("driver", OURS if needs_ours else "firmware")
+
+
+def with_driver(wanted: dict, classes: "list | tuple") -> dict:
+    """The profile, with our driver for a W5500 where `network` has no class for MicroPython's."""
+    if wanted["interface"] in ("W5500", "WLAN") or wanted["interface"] in classes:
+        return wanted
+    return _with_ours(wanted)
+
+
+def _with_ours(wanted):
+    found = {}
+    found.update(wanted)
+    found.update({"driver": OURS, "interface": "W5500"})
+    return found

@@ -18,7 +18,7 @@ _SECRET_KINDS = ("secret", "token", "password", "headers", "own_wifi")
 _HARD_TIMERS = (1, 26)  # the first release of MicroPython that has them on these chips
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
-_WITHOUT_INT = '; MicroPython\'s driver needs that wire, and "driver": "w5500" does not'
+_WITHOUT_INT = '; MicroPython\'s driver needs that wire. Ours does not: leave out "driver"'
 
 
 def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[dict, list]":
@@ -143,7 +143,7 @@ def _wrong_board(settings, chip):
         return []
     pins = settings["pins"]
     able = boards.CHIPS.get(chip)
-    if able is None and (pins or {}).get("driver") != boards.OURS:
+    if able is None and boards.driver_of(pins or {}) != boards.OURS:
         known = ", ".join(sorted(boards.CHIPS))
         return [
             'this firmware knows no network of an %s; set "driver": "w5500" in "pins" for a '
@@ -156,7 +156,7 @@ def _wrong_board(settings, chip):
 
 def _wrong_pins(pins, able, chip):
     """What is wrong with the setting "pins" on this chip; `able` is its entry in CHIPS, if any."""
-    driver = pins.get("driver", "firmware")
+    driver = boards.driver_of(pins)
     if driver not in ("firmware", boards.OURS):
         allowed = _names("firmware", boards.OURS)
         return ['"driver" in "pins" is %s; allowed: %s' % (json.dumps(driver), allowed)]

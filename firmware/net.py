@@ -68,10 +68,13 @@ def start(settings: dict) -> None:
         return
     from firmware import boards  # needed no more after this: see main.py
 
-    profile = boards.profile(settings)
+    chosen = boards.profile(settings)
+    profile = boards.with_driver(chosen, dir(network) if network else ())
     if network is None and profile["driver"] == "firmware":
         return
     _kind = profile["interface"]
+    if _kind != chosen["interface"]:
+        log("this MicroPython has no network.%s: lib/w5500 drives the W5500" % chosen["interface"])
     if _lost_interrupt():
         return
     try:

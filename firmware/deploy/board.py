@@ -40,6 +40,7 @@ def report() -> None:
         "machine": _os.uname().machine,
         "id": str(binascii.hexlify(machine.unique_id()), "ascii"),
         "mpy": getattr(_sys.implementation, "_mpy", 0),
+        "network": _interfaces(),
         "free": fragment * free,
         "installed": _installed(),
         "config": None,
@@ -52,6 +53,15 @@ def report() -> None:
         name = path[: -len(NEW)] if path.endswith(NEW) else path
         ours = name in about["installed"] or name in OTHERS or _in_folders(name)
         print(json.dumps([path, size, digest(path) if ours or MINE in name else None]))
+
+
+def _interfaces():
+    """The classes that its firmware has for a network."""
+    try:
+        import network
+    except ImportError:
+        return []
+    return [name for name in dir(network) if name in ("LAN", "WIZNET5K", "WLAN")]
 
 
 def wipe() -> None:

@@ -17,8 +17,11 @@ NOT_ON_A_BOARD = ("firmware/manifest.py", "lib/microws/_cpython.py")
 NOT_IN_THE_PROGRAM = ("lib/microws/compression.py",)
 
 
-def needless(settings):
-    """What of the program a board with these settings has no use for."""
+def needless(settings, classes=("LAN", "WIZNET5K", "WLAN")):
+    """What of the program a board with these settings has no use for.
+
+    `classes` are the interfaces that its firmware has.
+    """
     found = []
     is_mqtt = settings["role"] == "mqtt"
     if not is_mqtt:
@@ -30,7 +33,7 @@ def needless(settings):
     found = [f"firmware/{name}.py" for name in found]
     from firmware import boards  # the reader of the manifest does not find it
 
-    if boards.profile(settings)["driver"] != boards.OURS:
+    if boards.with_driver(boards.profile(settings), classes)["driver"] != boards.OURS:
         found += modules("lib/w5500")
     return found
 

@@ -93,6 +93,14 @@ def check_config(path, chip, version):
         raise Refusal(f"{problem}. {hint}") from None
 
 
+def tell_driver(settings, classes, say):
+    """Say so where the board's MicroPython lacks the driver that its profile names."""
+    profile = boards.profile(settings)
+    if boards.with_driver(profile, classes) is not profile:
+        lacking = f"network.{profile['interface']}"
+        say(f"This MicroPython has no {lacking}: it gets the driver lib/w5500.")
+
+
 def compile_all(stage, about):
     """Every module to .mpy for the board's chip."""
     number = about["mpy"] >> 10 & 0x1F
@@ -180,7 +188,9 @@ def plan(work, args, report, say=print):
             # It is the person's own, and the board waits for them.
             say(f"Note: {refusal}")
             settings = None
-    for path in needless(settings) if settings else ():
+    if settings:
+        tell_driver(settings, about["network"], say)
+    for path in needless(settings, about["network"]) if settings else ():
         (stage / path).unlink()
     if args.mpy:
         say(f"Compiled for {compile_all(stage, about)}.")

@@ -1,9 +1,11 @@
 """Stands in for a board's `machine` module: pins, a converter that shows a moving value, SPI.
 
 It refuses what the real one refuses. What a test or a virtual board sets: `chip`, `w5500`,
-`cause`, `identity`, `Pin.grounded`, `Pin.drive()`, `ADC.driven`, `WDT.speed`, `wires`.
+`cause`, `identity`, `Pin.grounded`, `Pin.drive()`, `ADC.driven`, `WDT.speed`, `wires`; and a
+virtual board `$MICROWS_CHIP`, `$MICROWS_W5500` for `chip`, `wires`.
 """
 
+import json
 import math
 import os
 import random
@@ -25,7 +27,7 @@ w5500 = True  # a chip answers on SPI
 cause = PWRON_RESET
 identity = b"\x24\x0a\xc4\x01\x02\x03"
 # The pins of a W5500 that is all there, not only its version: {"cs": 17, "reset": 20, "int": 21}.
-wires: dict = {}
+wires: dict = json.loads(os.getenv("MICROWS_W5500") or "{}")
 
 
 class Uname:
@@ -117,7 +119,7 @@ class Pin:
 
     def __call__(self, *level):
         if _w5500 and self.number in (wires["cs"], wires["reset"], wires["int"]):
-            return _at_w5500(self.number, *level)
+            return _w5500.pin(self.number, *level)
         if level:  # a chip select, which nobody looks at
             self._states[self.number] = 1 if level[0] else 0
             return None
@@ -206,46 +208,19 @@ class SPI(SoftSPI):
         if number not in numbers:
             raise ValueError("SPI(%s) doesn't exist" % number)
         super().__init__(baudrate, sck=sck, mosi=mosi, miso=miso)
+        power_w5500()
         if wires:
-            spi = _real_w5500()
             for name in ("write", "readinto", "write_readinto"):
-                setattr(self, name, getattr(spi, name))
+                setattr(self, name, getattr(_w5500.spi, name))
 
 
 _w5500: "Any" = None
 
 
-def _at_w5500(number, level=None):
-    """A level at one of its pins; that of INT where there is none."""
-    if number == wires["int"]:
-        return _w5500.int_level()
-    if number == wires["reset"] and not level:
-        _w5500.reset()
-    elif number == wires["cs"] and level:
-        _w5500.deselect()
-    elif number == wires["cs"]:
-        _w5500.link = sys.modules["network"].cable
-        _w5500.miso = None if w5500 else lambda value: 0xFF
-        _w5500.select()
-    return None
-
-
-def _real_w5500():
-    """The chip in Python; its network is this computer, where DHCP gives what `network` says."""
+def power_w5500():
+    """Give the board its W5500, all of it, where it is wired to one."""
     global _w5500
-    import network
+    if wires and _w5500 is None:
+        import w5500_pins
 
-    from host_tests.w5500.chip import Chip
-    from host_tests.w5500.dhcp_server import Server
-    from host_tests.w5500.wires import SPI
-
-    if _w5500 is None:
-        # Ports below 1024 are not for everybody.
-        _w5500 = Chip(lambda port: port if port >= 1024 else 0)
-
-    def dhcp(data, source):
-        address = bytes([int(part) for part in network.lease.split(".")])
-        return [] if address == bytes(4) else Server(address=address)(data, source)
-
-    _w5500.services[67] = dhcp
-    return SPI(_w5500)
+        _w5500 = w5500_pins.Chip()

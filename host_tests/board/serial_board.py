@@ -179,6 +179,7 @@ def main():
     # The same whenever it starts, and another for another board.
     machine.identity = b"\x24\x0a\xc4" + hashlib.sha256(image.encode()).digest()[:3]
     machine.reset = lambda: reset(RESET_HARD)
+    machine.power_w5500()
     flash = mount(image, int(blocks), int(cut_at), lambda: _exit(OFF))
     # A sketch that lies ready is there at the start, when the heap has room for what it needs.
     machine.look_at_bench()

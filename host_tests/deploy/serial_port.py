@@ -28,6 +28,7 @@ BLOCKS = 256  # 1 MiB; boards have 1.4 MiB and more
 # the prompt, the flash's driver, the text of what the raw REPL is about to compile, and the names
 # in all this, for which MicroPython's table of names doubles.
 HEAP = {"32": "164k", "64": "328k"}  # a 64-bit object is twice as large
+HEAP_WITH_W5500 = {"32": "244k", "64": "424k"}  # and the chip with its 32 KiB of buffers, twice
 
 PWRON, HARD, WDT, SOFT = 1, 2, 3, 5  # machine.reset_cause()
 _EXIT_OFF, _EXIT_HARD, _EXIT_SOFT, _RAW = 0, 10, 20, 1  # how board/serial_board.py ends

@@ -176,6 +176,12 @@ def test_a_port_that_one_may_not_use(monkeypatch, mode, group, advice):
     assert str(caught.value).startswith(f"You may not use /dev/ttyUSB0. {advice}")
 
 
+ABOUT = {
+    "name": "micropython", "version": [1, 24, 0], "machine": "x with ESP32", "id": "00",
+    "mpy": 6 + (10 << 10), "network": ["LAN"], "free": 1 << 20, "installed": {}, "config": None,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -187,13 +193,20 @@ def test_a_port_that_one_may_not_use(monkeypatch, mode, group, advice):
     ],
 )
 def test_what_the_board_says_of_itself_is_looked_at(tmp_path, change, told):
-    about = {
-        "name": "micropython", "version": [1, 24, 0], "machine": "x with ESP32",
-        "id": "00", "mpy": 6 + (10 << 10), "free": 1 << 20, "installed": {}, "config": None,
-    }  # fmt: skip
-    report = ["noise" if change is None else json.dumps({**about, **change})]
+    report = ["noise" if change is None else json.dumps({**ABOUT, **change})]
     args = parse(["--mpy"])
     with pytest.raises(Refusal) as caught:
         plan(tmp_path, args, report)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("classes", [["WLAN", "WIZNET5K"], []])
+def test_a_firmware_without_a_driver_for_the_board_gets_ours(tmp_path, classes):
+    about = {**ABOUT, "machine": "x with RP2040", "network": classes}
+    said = []
+    args = parse(["--board", "wiznet-w5500-evb-pico"])
+    plan(tmp_path, args, [json.dumps(about)], said.append)
+    told = "This MicroPython has no network.WIZNET5K: it gets the driver lib/w5500."
+    assert (told in said) is ("WIZNET5K" not in classes)
+    assert (tmp_path / "stage/lib/w5500/sockets.py").exists() is ("WIZNET5K" not in classes)

@@ -106,8 +106,14 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._count = 0
 
-    def environment(self, chip="ESP32"):
-        return {**environment(), "MICROWS_BENCH": str(self.folder), "MICROWS_CHIP": chip}
+    def environment(self, profile):
+        """For a virtual board with this profile."""
+        return {
+            **environment(),
+            "MICROWS_BENCH": str(self.folder),
+            "MICROWS_CHIP": profile["chip"],
+            "MICROWS_W5500": json.dumps(w5500_of(profile)),
+        }
 
     def put(self, files):
         """Files, {path: content}, into the flash of the board."""
@@ -167,11 +173,11 @@ class Board:
 
     device = None  # it has no serial port
 
-    def __init__(self, name, folder, config, bench=None, chip="ESP32"):
+    def __init__(self, name, folder, config, bench=None):
         self.name = name
         self.folder = folder
         self.process = None
-        self._env = bench.environment(chip) if bench else environment()
+        self._env = bench.environment(profile_of(config)) if bench else environment()
         files = program()
         for path in NOT_ON_A_BOARD:  # it may run on CPython
             files[path] = (TOP / path).read_bytes()
@@ -211,13 +217,14 @@ class Board:
 class SerialBoard:
     """A board behind a serial port, on which the program is put as on any other."""
 
-    def __init__(self, name, folder, config, bench, chip, micropython, bits):
+    def __init__(self, name, folder, config, bench, micropython, bits):
         from host_tests.deploy import serial_port  # which Windows cannot import
 
         self.name = name
-        heap = serial_port.HEAP[bits]
-        self._board = serial_port.SerialBoard(folder, micropython, chip=chip, heap=heap)
-        self._board.env = bench.environment(chip)
+        profile = profile_of(config)
+        heap = (serial_port.HEAP_WITH_W5500 if w5500_of(profile) else serial_port.HEAP)[bits]
+        self._board = serial_port.SerialBoard(folder, micropython, chip=profile["chip"], heap=heap)
+        self._board.env = bench.environment(profile)
         self._board.tap = self._hear
         self._deploy = None
         self._config = folder / "config.json"
@@ -316,7 +323,8 @@ def run(boards, addresses):
 def plan(args, make):
     """The boards to start, in order, and the server's port. `make(name, config)` is a board.
 
-    A board with a configuration or a sketch of its own is alone, unless a role is told.
+    A board with a configuration or a sketch of its own is alone, unless a role is told. Of two
+    the server has the name that is told.
     """
     given = config_of(args)
     role = args.role
@@ -329,7 +337,8 @@ def plan(args, make):
         config = {"hostname": "server", **given, "role": "server", "port": port}
         boards.append(make(config["hostname"], config))
     if role != "server":
-        config = {"hostname": "client", **(given if role else {}), "role": "client"}
+        own = given if role else {"board": args.board} if args.board else {}
+        config = {"hostname": "client", **own, "role": "client"}
         if port:
             config["url"] = f"ws://127.0.0.1:{port}/"
         elif args.url:
@@ -355,10 +364,19 @@ def config_of(args):
     return given
 
 
-def chip_of(config):
-    """The chip of the configured board, to be played by a virtual one."""
-    profile = profiles.PROFILES.get(config.get("board", "esp32-w5500"), {})
-    return profile.get("chip") or "ESP32"
+def profile_of(config):
+    """The profile of the configured board, to be played by a virtual one."""
+    board = config.get("board", "esp32-w5500")
+    if board == profiles.CUSTOM and isinstance(config.get("pins"), dict):
+        return {**profiles.profile(config), "chip": "ESP32"}
+    return profiles.PROFILES.get(board, profiles.PROFILES["esp32-w5500"])
+
+
+def w5500_of(profile):
+    """The pins of the chip that the board gets, where its driver is ours."""
+    if profile["driver"] != profiles.OURS:
+        return {}
+    return {name: profile.get(name) for name in ("cs", "reset", "int")}
 
 
 def terminate(number, frame):
@@ -399,7 +417,7 @@ def start(args, is_cpython=False):
             def make(name, config):
                 own = Path(folder) / name
                 benches.append(Bench(own / "bench"))
-                parts = (name, own, config, benches[-1], chip_of(config))
+                parts = (name, own, config, benches[-1])
                 if micropython:
                     return SerialBoard(*parts, micropython, bits)
                 return Board(*parts)

@@ -70,3 +70,38 @@ def test_boards_that_cannot_work_have_a_reason_and_no_profile():
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_chip_is_known_by_what_micropython_calls_the_machine(machine):
     assert boards.chip_of(machine) == MACHINES[machine]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "interface"),
+    [
+        ("esp32-w5500", ["LAN", "WLAN"], "LAN"),
+        ("esp32-w5500", ["WLAN"], "W5500"),
+        ("wiznet-w5500-evb-pico", ["WIZNET5K"], "WIZNET5K"),
+        ("wiznet-w5500-evb-pico", [], "W5500"),
+        ("pico-w5500", ["WIZNET5K"], "W5500"),
+        ("esp32-wifi", [], "WLAN"),
+    ],
+)
+def test_the_driver_follows_from_what_the_firmware_has(name, classes, interface):
+    profile = boards.with_driver(boards.PROFILES[name], classes)
+    assert profile["interface"] == interface
+    assert profile["driver"] == (boards.OURS if interface == "W5500" else "firmware")
+    assert wires(name) == [profile[wire] for wire in boards.WIRES if profile.get(wire) is not None]
+
+
+@pytest.mark.parametrize(
+    ("pins", "driver"),
+    [
+        ({"interface": "LAN", "spi": 1, "int": 4}, "firmware"),
+        ({"interface": "LAN", "spi": 1}, "w5500"),
+        ({"interface": "LAN", "spi": 1, "int": None}, "w5500"),
+        ({"interface": "LAN", "spi": 1, "driver": "firmware"}, "firmware"),
+        ({"interface": "LAN", "spi": 1, "int": 4, "driver": "w5500"}, "w5500"),
+        ({"interface": "WLAN"}, "firmware"),
+    ],
+)
+def test_the_driver_of_a_board_of_ones_own_follows_from_its_wires(pins, driver):
+    profile = boards.profile({"board": "custom", "pins": pins})
+    assert profile["driver"] == driver
+    assert profile["interface"] == ("W5500" if driver == "w5500" else pins["interface"])

@@ -224,7 +224,7 @@ WRONG_PINS = [
     ({"interface": None}, "ESP32", '"interface" in "pins" is missing; allowed on an ESP32: "LAN"'),
     ({"interface": "WIZNET5K"}, "ESP32", '"interface" in "pins" is "WIZNET5K"; allowed'),
     ({}, "RP2040", 'allowed on an RP2040: "WIZNET5K", "WLAN"'),
-    ({"int": None}, "ESP32", '"int" in "pins" is missing; MicroPython\'s driver needs that wire'),
+    ({"int": None, "driver": "firmware"}, "ESP32", '"int" in "pins" is missing; MicroPython\'s'),
     ({"driver": "lan"}, "ESP32", '"driver" in "pins" is "lan"; allowed: "firmware", "w5500"'),
     ({"driver": "w5500", "cs": None}, "SAMD51P19A", '"cs" in "pins" is missing'),
     ({"analog": None}, "ESP32", '"analog" in "pins" is missing'),
@@ -340,6 +340,9 @@ def test_wrong_pins_are_told(load, change, chip, told):
         ("RP2040", {"driver": "w5500", "interface": None, "spi": 0, "analog": 26, "int": None}),
         ("SAMD51P19A", {"driver": "w5500", "interface": None, "cs": "D4", "int": None,
                         "analog": "A0"}),
+        # It is chosen where INT is not wired, which MicroPython's needs.
+        ("ESP32", {"int": None}),
+        ("STM32F4", {"interface": None, "cs": "B6", "int": None, "analog": "A0"}),
     ],
 )  # fmt: skip
 def test_a_board_of_ones_own_needs_its_pins_and_no_more(load, chip, change):

@@ -97,11 +97,12 @@ def test_a_wrong_configuration_waits_for_a_person(interpreter, tmp_path, text):
 
 def test_a_firmware_without_a_network_waits_for_a_person(interpreter, tmp_path):
     (tmp_path / "network.py").write_text("raise ImportError(\"no module named 'network'\")\n")
+    (tmp_path / "config.json").write_text('{"board": "esp32-wifi", "wifi_ssid": "some"}')
     code = "import boot, main; main.main(); print('prompt')"
     result = interpreter.run("-c", code, env=environment(tmp_path, BOARD), cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     start, told, prompt = messages(result.stdout)
-    assert start.startswith("starting as server, board esp32-w5500")
+    assert start.startswith("starting as server, board esp32-wifi")
     assert told.endswith("from https://micropython.org/download, then run ./deploy.sh again")
     assert prompt == "prompt"
 

@@ -216,9 +216,9 @@ wait(values, [done])
     assert (none, again, last) == ("None", first, "done")
 
 
-def test_a_micropython_without_the_interface_is_told(interpreter):
+def test_a_micropython_whose_interface_knows_no_w5500_is_told(interpreter):
     first, none = lines(
-        interpreter, "del network.LAN; net.start(settings()); print(net.address())"
+        interpreter, "del network.PHY_W5500; net.start(settings()); print(net.address())"
     )
     assert first.startswith("no network: this MicroPython has no network.LAN for a W5500")
     assert none == "None"

@@ -127,3 +127,29 @@ wait(settings("pico-w5500"), [done])
 """
     problem = "no network: lib/w5500 is not on this board; run ./deploy.sh again"
     assert lines(code)[0] == problem
+
+
+def test_a_firmware_without_a_driver_takes_it_as_well(lines):
+    code = """
+def bring_up(board):
+    net._kind = net._told = ""
+    machine._w5500 = None
+    values = settings(board)
+    machine.wires = boards.profile(values)
+    wait(values)
+    print(net.has_driver())
+del network.LAN
+bring_up("esp32-w5500")
+net.network = None
+bring_up("wiznet-w5500-evb-pico")
+"""
+    told = [line for line in lines(code) if line != NO_DHCP]
+    assert told == [
+        line
+        for kind in ("LAN", "WIZNET5K")
+        for line in (
+            f"this MicroPython has no network.{kind}: lib/w5500 drives the W5500",
+            *got("127.0.0.1"),
+            "True",
+        )
+    ]

@@ -104,8 +104,7 @@ def run(args, folder, stack, micropython, lines, port):
     for number in range(1, WHOLE + 1):
         name = f"whole{number}"
         settings = {"role": "mqtt", "hostname": name, "url": url, "sample_interval": 1}
-        parts = (name, folder / name, settings)
-        parts += (virtual.Bench(folder / name / "bench"), virtual.chip_of(settings))
+        parts = (name, folder / name, settings, virtual.Bench(folder / name / "bench"))
         if micropython:
             board = virtual.SerialBoard(*parts, micropython, virtual.describe(micropython)[1])
         else:

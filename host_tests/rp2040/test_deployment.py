@@ -29,7 +29,7 @@ def walk(folder):
 walk("/")
 """
 BOARD = "pico-w5500"
-WITHOUT_DRIVER = "wiznet-w5500-evb-pico"
+ON_WIFI = {"board": "raspberry-pi-pico-w", "wifi_ssid": "some"}
 SENTENCE = (
     "this MicroPython was built without a network. Choose a board whose driver needs none "
     "(pico-w5500 for one), or flash the MicroPython for your board, from "
@@ -129,8 +129,9 @@ def test_an_update_sends_what_is_new_and_takes_away_what_is_gone(
 ):
     project = tmp_path / "project"
     another_version(project)
-    # A board whose driver this firmware does not have; that in lib/w5500 goes.
-    options = [WITHOUT_DRIVER if option == BOARD else option for option in options]
+    # A board on Wi-Fi, which this firmware does not have; the driver in lib/w5500 goes.
+    (tmp_path / "config.json").write_text(json.dumps(ON_WIFI))
+    options = ["--config", tmp_path / "config.json", *options[2:]]
     lines = deploy(board, *options, project=project, show=capsys)
     assert "Every file on the board has the right hash." in lines
     assert any(line.startswith("3 of ") and "8 to remove." in line for line in lines)

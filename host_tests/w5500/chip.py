@@ -38,11 +38,11 @@ _AGAIN = (errno.EAGAIN, errno.EINPROGRESS)
 _LOOPBACK = "127.0.0.1"
 
 
-def address(port):
-    return socket.getaddrinfo(_LOOPBACK, port)[0][-1]
+def address(port, host=_LOOPBACK):
+    return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
 
 
-def _unpack(name):
+def unpack(name):
     """The IP as bytes, and the port; MicroPython's unix port gives a packed sockaddr."""
     if isinstance(name, tuple):
         return bytes([int(part) for part in name[0].split(".")]), name[1]
@@ -183,7 +183,7 @@ class Channel:
             return
         peer = socket.socket()
         try:
-            peer.connect(address(chip.host_port(self.get(S_DPORT))))
+            peer.connect(chip.target(bytes(self.regs[S_DIPR : S_DIPR + 4]), self.get(S_DPORT)))
         except OSError:
             peer.close()
             # The data sheet tells of CLOSED, and of no event where a RST came.
@@ -195,7 +195,7 @@ class Channel:
         peer.setblocking(False)
         self.peer = peer
         if name:
-            self.regs[S_DIPR : S_DIPR + 4], port = _unpack(name)
+            self.regs[S_DIPR : S_DIPR + 4], port = unpack(name)
             self.put(S_DPORT, port)
         if hasattr(socket, "TCP_NODELAY"):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -237,7 +237,7 @@ class Channel:
                     self.put_datagram(answer, ip, port)
             else:
                 try:
-                    self.peer.sendto(data, address(chip.host_port(port)))
+                    self.peer.sendto(data, chip.target(ip, port))
                 except OSError:
                     pass  # nobody is there, which a sender of UDP is not told
         elif ip != b"\xff\xff\xff\xff":
@@ -326,7 +326,7 @@ class Channel:
         try:
             if self.state == UDP:
                 data, name = self.peer.recvfrom(1472)
-                ip, port = _unpack(name)
+                ip, port = unpack(name)
                 self.put_datagram(data, ip, self.chip.chip_port(port))
                 return
             room = self.room()
@@ -416,6 +416,10 @@ class Chip:
         return total / 10000 / self.speed
 
     # The world
+
+    def target(self, ip, port):
+        """Where on this computer another's port is, as connect() takes it."""
+        return address(self.host_port(port))
 
     def listen(self, port):
         if port in self.listeners:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+_ASK_EVERY = 0.001  # seconds
+
+
 def const(value: "T") -> "T":
     return value
 
@@ -91,18 +94,30 @@ def tls_steps(sock: ssl.SSLSocket) -> "Iterator[int]":
             yield select.POLLOUT
 
 
+def _asked(sock: "Any", events: int) -> int:
+    """What of these there is, where a pool's socket is none of the system's and is asked so."""
+    return sock.ioctl(3, events)  # MP_STREAM_POLL
+
+
 class new_poller:
     """``select.poll()`` of MicroPython, for one socket."""
 
-    def __init__(self) -> None:
-        self._poll = select.poll()
-
-    def register(self, sock: _Adapter, events: int) -> None:
-        self._sock = sock
-        self._poll.register(sock, events)
+    def register(self, sock: "Any", events: int) -> None:
+        self._sock, self._events = sock, events
+        self._poll = None
+        if hasattr(sock, "fileno"):
+            self._poll = select.poll()
+            self._poll.register(sock, events)
 
     def ipoll(self, ms: int) -> "Iterable[tuple[object, int]]":
-        return ((self._sock, select.POLLIN),) if pending(self._sock) else self._poll.poll(ms)
+        if pending(self._sock):
+            return ((self._sock, select.POLLIN),)
+        if self._poll:
+            return self._poll.poll(ms)
+        end = ticks_ms() + ms
+        while not (found := _asked(self._sock, self._events)) and (ms < 0 or ticks_ms() < end):
+            time.sleep(_ASK_EVERY)
+        return ((self._sock, found),) if found else ()
 
 
 def pending(sock: object) -> bool:
@@ -114,13 +129,17 @@ def peer_name(address: object) -> str:
     return "%s:%d" % address[:2] if isinstance(address, tuple) else str(address)
 
 
-def local_port(sock: socket.socket, port: "int | None") -> "int | None":
+def local_port(sock: "Any", port: "int | None") -> "int | None":
+    if not hasattr(sock, "getsockname"):
+        return port
     name = sock.getsockname()
     return name[1] if isinstance(name, tuple) else port
 
 
-def connected(sock: socket.socket) -> None:
+def connected(sock: "Any") -> None:
     """Raise the ``OSError`` of a connect that failed in the background."""
+    if not hasattr(sock, "getsockopt"):
+        return  # its first read or write does
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, "connect failed")
@@ -175,8 +194,19 @@ class SocketWaiter:
             loop.call_soon(self._set, future)
         else:
             self._futures[i] = future
-            (loop.add_writer if i else loop.add_reader)(self._sock.fileno(), self._left, i)
+            if hasattr(self._sock, "fileno"):
+                (loop.add_writer if i else loop.add_reader)(self._sock.fileno(), self._left, i)
+            else:
+                loop.call_soon(self._ask, i, future)
         return next(future.__await__())
+
+    def _ask(self, i: int, future: "asyncio.Future[None]") -> None:
+        if future.done():
+            return
+        if _asked(self._sock, select.POLLOUT if i else select.POLLIN):
+            self._left(i)
+        else:
+            future.get_loop().call_later(_ASK_EVERY, self._ask, i, future)
 
     @staticmethod
     def _set(future: "asyncio.Future[None]") -> None:
@@ -191,7 +221,8 @@ class SocketWaiter:
         if future is not None:
             self._futures[i] = None
             loop = future.get_loop()
-            (loop.remove_writer if i else loop.remove_reader)(self._sock.fileno())
+            if hasattr(self._sock, "fileno"):
+                (loop.remove_writer if i else loop.remove_reader)(self._sock.fileno())
             self._set(future)
 
     @types.coroutine

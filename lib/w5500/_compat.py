@@ -9,8 +9,14 @@ if MICROPYTHON:
     from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
     from micropython import const
+
+    error = OSError  # made of an errno
 else:
+    import os
     import time
+
+    def error(code):
+        return OSError(code, os.strerror(code))
 
     class Stream:
         """Nothing: only MicroPython polls an object that is written in Python."""

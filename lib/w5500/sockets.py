@@ -2,7 +2,7 @@
 
 from errno import EAGAIN, ECONNREFUSED, ECONNRESET, EINPROGRESS, EIO, ENOTCONN, ETIMEDOUT
 
-from ._compat import Stream, const, lay, ticks_add, ticks_diff, ticks_ms
+from ._compat import Stream, const, error, lay, ticks_add, ticks_diff, ticks_ms
 
 _ENFILE = const(23)  # all of the chip's sockets are in use
 
@@ -118,7 +118,7 @@ class Socket(Stream):
         """Have one of the chip's sockets, open."""
         chip = self._chip
         if not chip._active:
-            raise OSError(ENOTCONN)
+            raise error(ENOTCONN)
         users = chip._users
         spare = chip.reserve if self._listener else 0
         free = -1
@@ -130,7 +130,7 @@ class Socket(Stream):
                 free = n
                 spare -= 1
         if free < 0 or (self._listener and spare >= 0):
-            raise OSError(_ENFILE)
+            raise error(_ENFILE)
         n = free
         users[n] = self
         self._served = self._listener is not None
@@ -188,7 +188,7 @@ class Socket(Stream):
                 elif seen[2] == state or (state < 0 and seen[2] != ~state):
                     return
         self._chip.fail()
-        raise OSError(EIO)
+        raise error(EIO)
 
     def _read_pointers(self):
         # Data sheet, Sn_TX_WR: "re-initialized while connecting with TCP".
@@ -210,7 +210,7 @@ class Socket(Stream):
         self._relisten()
         if not self._waiting:
             self.close()
-            raise OSError(_ENFILE)
+            raise error(_ENFILE)
 
     def _relisten(self):
         chip = self._chip
@@ -228,7 +228,7 @@ class Socket(Stream):
     def accept(self):
         """The next connection, and the peer's address."""
         if self._ready is None:
-            raise OSError(ENOTCONN)
+            raise error(ENOTCONN)
         self._wait(_RD)
         user = self._ready.pop(0)
         if not self._ready:
@@ -250,13 +250,13 @@ class Socket(Stream):
             elif self._kind == 2:
                 self.bind(("", 0))
             else:
-                raise OSError(self._error)
+                raise error(self._error)
             self._aim(address)
             if self._kind == 2:
                 return
             self._command(_CONNECT)
         if not self._ms:
-            raise OSError(EINPROGRESS)
+            raise error(EINPROGRESS)
         self._wait(_WR)
 
     def _aim(self, address):
@@ -403,11 +403,11 @@ class Socket(Stream):
         end = ticks_add(ticks_ms(), ms) if ms > 0 else 0
         while not self._mask & direction:
             if ms >= 0 and (not ms or ticks_diff(end, ticks_ms()) <= 0):
-                raise OSError(ETIMEDOUT if ms else EAGAIN)
+                raise error(ETIMEDOUT if ms else EAGAIN)
             chip.idle()
             chip.check()
         if direction == _WR and self._error:
-            raise OSError(self._error)
+            raise error(self._error)
 
     # Bytes in
 
@@ -486,7 +486,7 @@ class Socket(Stream):
                 chip.check()
                 if not self._news:
                     if self._error:
-                        raise OSError(self._error)
+                        raise error(self._error)
                     return 0 if self._end else None
             count = self._look_at_counts()
             if not count:
@@ -543,11 +543,11 @@ class Socket(Stream):
                 self._count = count = wr - self._rd & 0xFFFF
                 return count
         chip.fail()
-        raise OSError(EIO)
+        raise error(EIO)
 
     def _nothing(self):
         if self._error:
-            raise OSError(self._error)
+            raise error(self._error)
         if self._end:
             return 0
         self._mask &= ~_RD
@@ -588,12 +588,12 @@ class Socket(Stream):
         if self._busy or self._error:
             chip.check()
             if self._error:
-                raise OSError(self._error)
+                raise error(self._error)
             if self._busy:
                 return None
         if not self._mask & _WR:
             if self._n < 0:
-                raise OSError(ENOTCONN)
+                raise error(ENOTCONN)
             return None  # still connecting, or full
         if n > self._room:
             # Bytes that the peer has not acknowledged are no room. This only grows meanwhile, so
@@ -679,7 +679,7 @@ class Socket(Stream):
         size = head[6] << 8 | head[7]
         if got != 8 or size > self._count:
             self._lose()  # the chip puts nothing else there
-            raise OSError(EIO)
+            raise error(EIO)
         data = bytearray(size)
         if size:
             self._read(data, 0, size)
