@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 import time
 
@@ -84,9 +85,10 @@ def start(settings: dict) -> None:
     net.start(settings)  # as boot.py did: the roles are about to ask for sockets
     if not net.has_driver():
         return  # to the prompt: a reset would only bring the same again
-    from firmware import crash
+    if "crash.txt" in os.listdir():
+        from firmware import crash
 
-    crash.tell()
+        crash.tell()
     if settings["watchdog"]:
         if machine.reset_cause() == machine.WDT_RESET:
             log("the watchdog reset the board: the program had made no progress")

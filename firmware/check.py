@@ -3,9 +3,9 @@
 import gc
 import json
 import os
+import sys
 
 from firmware import boards
-from firmware.log import public_url
 from firmware.settings import TABLE, defaults
 
 TYPE_CHECKING = False
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 _os: "Any" = os  # the type stubs do not know its uname()
 
 _SECRET_KINDS = ("secret", "token", "password", "headers", "own_wifi")
+# Kinds that few boards need are in modules of their own.
+_ELSEWHERE = {
+    "check_mqtt": ("topic", "show_as"),
+    "check_network": ("hostname", "ip", "netmask", "own_wifi", "path", "url"),
+    "check_pins": ("inputs", "outputs"),
+    "check_security": (
+        "file", "fingerprint", "headers", "host", "origins", "password", "subprotocols", "token",
+        "user",
+    ),
+}  # fmt: skip
 _HARD_TIMERS = (1, 26)  # the first release of MicroPython that has them on these chips
-_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
-
-_WITHOUT_INT = '; MicroPython\'s driver needs that wire. Ours does not: leave out "driver"'
 
 
 def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[dict, list]":
@@ -32,11 +39,13 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
     security = False
     for name in sorted(given):
         if name not in rows:
-            problems.append(_unknown(name, rows))
+            from firmware.check_names import unknown
+
+            problems.append(unknown(name, rows))
             continue
         value = given[name]
         kind, limits = rows[name][3], rows[name][4:]
-        security = security or not (kind in KINDS or kind in ("inputs", "outputs"))
+        security = security or kind in _ELSEWHERE["check_security"]
         fits, allowed = kind_of(kind)
         if fits(value, *limits) or (value is None and settings[name] is None):
             settings[name] = value
@@ -63,7 +72,8 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
         from firmware.check_mqtt import conflicts as mqtt_conflicts
 
         problems = mqtt_conflicts(settings)
-    if not problems and (security or has_tls(settings)):
+    # A url that has this elsewhere does no harm: it is looked at there.
+    if not problems and (security or "wss:" in str(settings["url"]).lower()):
         from firmware.check_security import conflicts
 
         problems = conflicts(settings)
@@ -74,29 +84,12 @@ def kind_of(kind: str) -> tuple:
     """The test of a kind of setting, and what is allowed in words: see KINDS."""
     if kind in KINDS:
         return KINDS[kind]
-    # Few boards have such a setting, so few load it. To compile it takes room in one piece.
-    gc.collect()
-    if kind in ("topic", "show_as"):
-        from firmware import check_mqtt
-
-        return check_mqtt.KINDS[kind]
-    if kind in ("inputs", "outputs"):
-        from firmware import check_pins
-
-        return check_pins.KINDS[kind]
-    from firmware import check_security
-
-    return check_security.KINDS[kind]
-
-
-def urls_of(value: "Any") -> list:
-    """What the setting "url" holds, one or many, as a list."""
-    return value if isinstance(value, list) else [value]
-
-
-def has_tls(settings: dict) -> bool:
-    """Whether one of the urls is wss://."""
-    return bool([url for url in urls_of(settings["url"]) if url[:4].lower() == "wss:"])
+    gc.collect()  # to compile it takes room in one piece
+    for module, kinds in _ELSEWHERE.items():
+        if kind in kinds:
+            __import__("firmware." + module)
+            return sys.modules["firmware." + module].KINDS[kind]
+    raise KeyError(kind)
 
 
 def words(allowed: "Any", limits: tuple) -> str:
@@ -105,32 +98,11 @@ def words(allowed: "Any", limits: tuple) -> str:
 
 
 def _shown(value, kind):
-    if kind == "url" and isinstance(value, (str, list)):
-        shown = [public_url(url) if isinstance(url, str) else url for url in urls_of(value)]
-        value = shown if isinstance(value, list) else shown[0]
+    if kind == "url":
+        from firmware.check_network import without_secrets
+
+        value = without_secrets(value)
     return json.dumps(value)
-
-
-def _unknown(name, rows):
-    nearest = min(rows, key=lambda row: _distance(name, row))
-    if _distance(name, nearest) <= 1 + len(name) // 3:
-        hint = 'did you mean "%s"?' % nearest
-    else:
-        hint = "there are: " + ", ".join(sorted(rows))
-    return "%s is no setting; %s" % (json.dumps(name), hint)
-
-
-def _distance(one, other):
-    """How many letters to change, add or drop to get from one to the other."""
-    row = list(range(len(other) + 1))
-    for letter in one:
-        diagonal = row[0]
-        row[0] += 1
-        for i in range(len(other)):
-            cost = min(row[i] + 1, row[i + 1] + 1, diagonal + (letter != other[i]))
-            diagonal = row[i + 1]
-            row[i + 1] = cost
-    return row[-1]
 
 
 def _wrong_board(settings, chip):
@@ -141,68 +113,9 @@ def _wrong_board(settings, chip):
         if needed != chip:
             return ['"board" is "%s", made for the %s; this is an %s' % (board, needed, chip)]
         return []
-    pins = settings["pins"]
-    able = boards.CHIPS.get(chip)
-    if able is None and boards.driver_of(pins or {}) != boards.OURS:
-        known = ", ".join(sorted(boards.CHIPS))
-        return [
-            'this firmware knows no network of an %s; set "driver": "w5500" in "pins" for a '
-            "W5500, or take one of: %s" % (chip, known)
-        ]
-    if pins is None:
-        return ['"pins" is missing; board "custom" needs { "interface": ..., "analog": ... }']
-    return _wrong_pins(pins, able, chip)
+    from firmware.check_custom import wrong_pins
 
-
-def _wrong_pins(pins, able, chip):
-    """What is wrong with the setting "pins" on this chip; `able` is its entry in CHIPS, if any."""
-    driver = boards.driver_of(pins)
-    if driver not in ("firmware", boards.OURS):
-        allowed = _names("firmware", boards.OURS)
-        return ['"driver" in "pins" is %s; allowed: %s' % (json.dumps(driver), allowed)]
-    interfaces = ("W5500",) if driver == boards.OURS else able["interfaces"]
-    interface = "W5500" if driver == boards.OURS else pins.get("interface")
-    if interface not in interfaces:
-        allowed = _names(*interfaces)
-        found = "is missing" if interface is None else "is " + json.dumps(interface)
-        return ['"interface" in "pins" %s; allowed on an %s: %s' % (found, chip, allowed)]
-    needed = ["analog"] if driver == boards.OURS else ["interface", "analog"]
-    if interface != "WLAN":
-        needed += ["spi", "sck", "mosi", "miso", "cs"]
-        if driver != boards.OURS:
-            needed.append("int")
-        if interface == "WIZNET5K":
-            needed.append("reset")
-    problems = []
-    for name in needed:
-        if pins.get(name) is None:
-            problems.append(
-                '"%s" in "pins" is missing%s' % (name, _WITHOUT_INT if name == "int" else "")
-            )
-    taken: dict = {}
-    for name in sorted(pins):
-        pin = pins[name]
-        if name in ("driver", "interface") or pin is None:
-            continue
-        if name not in boards.WIRES + ("spi", "analog", "led"):
-            problems.append('%s in "pins" is no pin; there are: %s' % (
-                json.dumps(name), ", ".join(needed + ["reset", "led"])
-            ))  # fmt: skip
-            continue
-        if able is None:
-            continue  # a chip whose pins are not known here; some have names
-        fits = able.get(name, able["free"])
-        if name in ("sck", "mosi", "cs", "reset", "led"):
-            fits = [fit for fit in fits if fit not in able["input"]]
-        if isinstance(pin, bool) or pin not in fits:
-            problems.append('"%s" in "pins" is %s; allowed on an %s: %s' % (
-                name, json.dumps(pin), chip, ", ".join([str(fit) for fit in fits])
-            ))  # fmt: skip
-        elif name != "spi" and pin in taken:
-            problems.append('"%s" and "%s" in "pins" are both %d' % (taken[pin], name, pin))
-        elif name != "spi":
-            taken[pin] = name
-    return problems
+    return wrong_pins(settings["pins"], chip)
 
 
 def _conflicts(settings, chip, version):
@@ -265,65 +178,6 @@ def _is_text(value, first, last):
     return isinstance(value, str) and first <= len(value.encode()) <= last
 
 
-def _is_own_wifi(value):
-    return (
-        isinstance(value, dict)
-        and sorted(value) == ["name", "password"]
-        and _is_text(value["name"], 1, 32)
-        and _is_text(value["password"], 8, 63)
-    )
-
-
-def _is_hostname(value):
-    return (
-        isinstance(value, str)
-        and 1 <= len(value) <= 32
-        and all(letter in _LETTERS for letter in value.encode())
-        and not (value.startswith("-") or value.endswith("-"))
-    )
-
-
-def _is_ip(value, example=""):
-    if not isinstance(value, str):
-        return False
-    parts = value.split(".")
-    return len(parts) == 4 and all(
-        part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts
-    )
-
-
-def _is_netmask(value):
-    if not _is_ip(value):
-        return False
-    bits = 0
-    for part in value.split("."):
-        bits = bits << 8 | int(part)
-    hosts = ~bits & 0xFFFFFFFF
-    return bits != 0 and hosts & (hosts + 1) == 0
-
-
-def _is_path(value):
-    return (
-        isinstance(value, str)
-        and all(0x20 < letter < 0x7F for letter in value.encode())
-        and value[:1] == "/"
-        and "?" not in value
-        and "#" not in value
-    )
-
-
-def _is_url(value):
-    # Not at the top: boot.py starts the network sooner without the library.
-    from microws.url import parse_url
-
-    try:
-        for url in urls_of(value):
-            parse_url(url)
-    except (TypeError, ValueError):
-        return False
-    return value != []
-
-
 # For each kind of setting a test, which gets the value and the setting's limits, and what is
 # allowed in words: a text with a place for each limit, or what makes one of them. None is allowed,
 # too, where it is the default.
@@ -342,16 +196,4 @@ KINDS: dict = {
     "flag": (lambda value: isinstance(value, bool), "true, false"),
     "text": (_is_text, "a text of %d to %d bytes"),
     "secret": (_is_text, "a text of %d to %d bytes"),
-    "own_wifi": (
-        _is_own_wifi,
-        '{ "name": 1 to 32 bytes, "password": 8 to 63 bytes }, nobody comes in without one',
-    ),
-    "hostname": (
-        _is_hostname,
-        "1 to 32 letters, digits and hyphens, with no hyphen at either end",
-    ),
-    "ip": (_is_ip, 'four numbers, like "%s"'),
-    "netmask": (_is_netmask, 'like "255.255.255.0"'),
-    "path": (_is_path, 'a text that starts with / and has no space, ? or #, like "/"'),
-    "url": (_is_url, 'ws:// or wss://, a host, a port and a path, like "ws://127.0.0.1:8080/"'),
 }

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 _AT_START = (
     "boards",
     "check",
+    "check_custom",
     "check_mqtt",
+    "check_names",
+    "check_network",
     "check_pins",
     "check_security",
     "config_file",
@@ -56,7 +59,7 @@ def load_role(role: str, more: "Iterable[str]" = ()) -> "Callable":
     # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
     front, side = ("aio_server", "server") if role == "server" else ("aio", "client")
-    names = ["core", "aio_connection", "handshake", side + "_handshake", front]
+    names = ["core", "aio_connection", front, side + "_handshake", "handshake"]
     names = ["microws." + name for name in names]
     own = [] if role == "server" else ["connecting"]
     if role == "mqtt":

@@ -7,7 +7,7 @@ sentences for people stand. A new setting is a row here and a sentence there.
 # Its name; whom it is for: "board", "server", "client", "mqtt", "clients", which are the last two,
 # or "roles", which are all three; its default,
 # where None means none, or what the board and the role choose; what it may be, a kind of check.py
-# check_security.py, check_mqtt.py or check_pins.py, and what that kind wants to know.
+# or of one of the modules beside it, and what that kind wants to know.
 TABLE = (
     ("role", "board", "server", "choice", "client", "mqtt", "server"),
     ("role_pin", "board", None, "whole", 0, 54),

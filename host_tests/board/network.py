@@ -9,11 +9,6 @@ import machine
 PHY_W5500 = 102
 STA_IF = 0
 AP_IF = 1
-STAT_IDLE = 1000
-STAT_CONNECTING = 1001
-STAT_GOT_IP = 1010
-STAT_NO_AP_FOUND = 201
-STAT_WRONG_PASSWORD = 202
 ETH_STARTED = 1
 ETH_CONNECTED = 3
 ETH_DISCONNECTED = 4
@@ -30,8 +25,32 @@ own_wifi = None
 # A W5500 has no address of its own at power on.
 burnt_mac = b"\x24\x0a\xc4\x01\x02\x06"
 
-_NONE = "0.0.0.0"
+NONE = "0.0.0.0"
 _hostname = "mpy-esp32"
+
+
+# What an ESP32 with a W5500 does not use is in a module of its own: on a board it takes no heap.
+def __getattr__(name):
+    if not name.startswith("STAT_"):
+        raise AttributeError("'module' object has no attribute '%s'" % name)
+    import network_rest
+
+    return getattr(network_rest, name)
+
+
+def WIZNET5K(*args):
+    import network_rest
+
+    return network_rest.WIZNET5K(*args)
+
+
+class WLAN:
+    SEC_WPA_WPA2 = 4
+
+    def __new__(cls, kind):
+        import network_rest
+
+        return network_rest.WLAN(kind)
 
 
 def hostname(name=None):
@@ -43,7 +62,7 @@ def hostname(name=None):
     _hostname = name
 
 
-class _Interface:
+class Interface:
     chips: tuple = ()
 
     def __init__(self):
@@ -75,13 +94,13 @@ class _Interface:
 
     def isconnected(self):
         machine.look_at_bench()
-        return self.ifconfig()[0] != _NONE
+        return self.ifconfig()[0] != NONE
 
     def ifconfig(self, to=None):
         if to is None:
             if not self._active or not cable:
-                return (_NONE,) * 4
-            return self._static or (lease, "255.0.0.0", _NONE, _NONE)
+                return (NONE,) * 4
+            return self._static or (lease, "255.0.0.0", NONE, NONE)
         if not self._active:
             raise OSError("the interface is not active yet")
         if to == "dhcp":
@@ -92,7 +111,7 @@ class _Interface:
             raise ValueError("invalid arguments")
 
 
-def _need_spi(spi, *pins):
+def need_spi(spi, *pins):
     if type(spi) is not machine.SPI:
         raise ValueError("expecting a SPI object")
     for pin in pins:
@@ -103,7 +122,7 @@ def _need_spi(spi, *pins):
 _lan = None
 
 
-class _Lan(_Interface):
+class Lan(Interface):
     chips = tuple("ESP32" + name for name in ("", "S2", "S3", "C3", "C5", "C6", "H2", "P4"))
 
     def __init__(self, wiring):
@@ -131,7 +150,7 @@ def LAN(*, phy_type, phy_addr, spi=None, cs=None, int=None, reset=None):
         raise ValueError("invalid phy type")
     if not 0 <= phy_addr <= 31:
         raise ValueError("invalid phy address")
-    _need_spi(spi, cs, *([] if reset is None else [reset]))
+    need_spi(spi, cs, *([] if reset is None else [reset]))
     if int is None:
         raise OSError("esp_eth_driver_install failed with invalid argument")
     if not isinstance(int, machine.Pin):
@@ -140,92 +159,8 @@ def LAN(*, phy_type, phy_addr, spi=None, cs=None, int=None, reset=None):
         raise OSError("esp_eth_driver_install failed")
     wiring = (cs.number, int.number, reset and reset.number)
     if _lan is None:
-        _lan = _Lan(wiring)
+        _lan = Lan(wiring)
     elif _lan.wiring != wiring:
         # The real one hands out the first and forgets what it was asked for.
         raise RuntimeError("there is a LAN with other pins")
     return _lan
-
-
-class WIZNET5K(_Interface):
-    chips = ("RP2040", "RP2350")
-
-    def __init__(self, spi, cs, rst, intn=None):
-        super().__init__()
-        _need_spi(spi, cs, rst, *([] if intn is None else [intn]))
-
-    def active(self, on=None):
-        if on and not self._active:
-            if not machine.w5500:
-                raise AssertionError("the driver waits for ever for a chip that is not there")
-            self._static = None  # it starts with DHCP
-            self._lease = lease
-        return super().active(on)
-
-    def ifconfig(self, to=None):
-        found = super().ifconfig(to)
-        if found and self._active and cable and not self._static:
-            # Asked for once, at the start, and kept whatever the cable does.
-            if self._lease == _NONE:
-                self._lease = lease
-            return (self._lease,) + found[1:]
-        return found
-
-    def status(self):
-        return (2 if self._active else 1) if cable else 0
-
-
-class WLAN(_Interface):
-    SEC_WPA_WPA2 = 4
-    chips = tuple(chip for chip in _Lan.chips + WIZNET5K.chips if chip != "ESP32H2")
-
-    def __init__(self, kind):
-        super().__init__()
-        if kind not in (STA_IF, AP_IF):
-            raise ValueError("no such interface")
-        self._is_own = kind == AP_IF
-        self._joined = False
-
-    def active(self, on=None):
-        if on is False:
-            self._joined = False
-        return super().active(on)
-
-    def config(self, query=None, *, mac=None, ssid=None, key=None, security=None):
-        global own_wifi
-        if ssid is None:
-            return super().config(query, mac=mac)
-        if not (self._is_own and self._active):
-            raise OSError("Wifi Mode Error")
-        if security != self.SEC_WPA_WPA2 or not 8 <= len(key) <= 63:
-            raise OSError("Wifi Password Error")
-        own_wifi = (ssid, key)
-
-    def connect(self, ssid, key=None):
-        if not self._active or self._is_own:
-            raise OSError("Wifi Not Started")
-        if type(ssid) is not str:
-            raise TypeError("can't convert to str")
-        self._joined = key != "wrong password"
-
-    def disconnect(self):
-        if not self._active:
-            raise OSError("Wifi Not Started")
-        self._joined = False
-
-    def isconnected(self):
-        if self._is_own:
-            return stations > 0
-        return self._joined and super().isconnected()
-
-    def ifconfig(self, to=None):
-        if self._is_own:
-            return (own_address if self._active else _NONE, "255.255.255.0", own_address, _NONE)
-        return super().ifconfig(to)
-
-    def status(self):
-        if not cable:
-            return STAT_NO_AP_FOUND
-        if not self._joined:
-            return STAT_WRONG_PASSWORD if self._active else STAT_IDLE
-        return STAT_GOT_IP if self.isconnected() else STAT_CONNECTING

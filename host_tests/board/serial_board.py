@@ -16,7 +16,7 @@ import sys
 import ffi
 import machine
 import machine_rest  # noqa: F401  (the file system of this computer is about to go)
-import network  # noqa: F401
+import network_rest  # noqa: F401
 from flash import mount
 
 OFF = 0

@@ -111,7 +111,7 @@ def lease():
 
 
 machine.ADC.read_u16 = read_u16
-real_ifconfig = network._Lan.ifconfig
+real_ifconfig = network.Lan.ifconfig
 
 
 def ifconfig(interface, to=None):
@@ -119,7 +119,7 @@ def ifconfig(interface, to=None):
     return real_ifconfig(interface, to)
 
 
-network._Lan.ifconfig = ifconfig
+network.Lan.ifconfig = ifconfig
 
 try:
     with open(sys.path[0] + "/start.py") as file:

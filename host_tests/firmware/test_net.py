@@ -91,7 +91,7 @@ def replugged(board):
 
 
 def test_every_board_comes_up_once_under_its_name(interpreter):
-    classes = {"LAN": "_Lan", "WIZNET5K": "WIZNET5K", "WLAN": "WLAN"}
+    classes = {"LAN": "Lan", "WIZNET5K": "WIZNET5K", "WLAN": "WLAN"}
     assert lines(interpreter, EVERY_BOARD) == [
         f"{name} {classes[profile['interface']]} True microws 127.0.0.1"
         for name, profile in sorted(boards.PROFILES.items())
