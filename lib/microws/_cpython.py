@@ -11,7 +11,7 @@ import types
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from ._types import Readable, Writable
 
