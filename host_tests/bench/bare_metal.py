@@ -7,8 +7,10 @@ sockets in memory: no other end, no system call and no waiting hides what the in
 import argparse
 import asyncio
 import sys
+import tempfile
 from pathlib import Path
 
+from host_tests.bench import driver
 from host_tests.rp2040.file_system import file_system, library, programs
 from host_tests.rp2040.pico import make_device
 from host_tests.support.paths import TOP
@@ -168,7 +170,7 @@ def main():
         if not (Path(folder) / "__init__.py").is_file():
             parser.error(f"{folder} is no folder of the library")
         libraries[name or folder] = Path(folder)
-    steps = len(libraries) * (3 * len(ROLES) + 1) + 3
+    steps = len(libraries) * (3 * len(ROLES) + 1) + 3 + (0 if arguments.lib else driver.STEPS)
     step = 0
 
     def progress(text):
@@ -181,7 +183,12 @@ def main():
         columns[column] = measure(folder, progress)
     print(table(columns))
     if not arguments.lib:
-        write_tables("\n".join(markdown(columns["microws"], columns["floor"])))
+        column = "lib/w5500"
+        with tempfile.TemporaryDirectory() as folder:
+            through_driver = driver.table(Path(folder), progress)
+        print(through_driver)
+        tables = "\n".join(markdown(columns["microws"], columns["floor"]))
+        write_tables(f"{tables}\n\n{through_driver}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ _PORT = const(0x04)
 _DHAR = const(0x06)
 _DIPR = const(0x0C)
 _FSR = const(0x20)
+_IMR = const(0x2C)
 _KPALVTR = const(0x2F)
 _OPEN = const(0x01)
 _LISTEN = const(0x02)
@@ -65,7 +66,8 @@ class Socket(Stream):
         self._count = 0  # bytes to be read
         self._kept = 0  # bytes read of which the chip has not been told
         self._news = False  # the count is worth a look
-        self._busy = False  # a SEND is under way
+        self._busy = False  # a SEND is under way, as far as is known
+        self._tells = False  # its SENDOK makes an event
         self._full = False  # the peer has not acknowledged what fills the buffer
         self._connected = False
         self._end = False
@@ -77,7 +79,7 @@ class Socket(Stream):
         self._listener = None  # that waits for this to be connected
         self._served = False  # whether it came from one
         self._ready = None
-        self._keep_alive = False
+        self._keep_alive = 0
         self._group = None
 
     # Settings
@@ -91,9 +93,9 @@ class Socket(Stream):
     def setsockopt(self, level, option, value):
         """SO_KEEPALIVE and IP_ADD_MEMBERSHIP do what they say; the rest the chip does anyway."""
         if level == 1 and option == 8:
-            self._keep_alive = bool(value)
+            self._keep_alive = _KEEP_ALIVE if value else 0
             if self._n >= 0:
-                self._put(_KPALVTR, bytes((_KEEP_ALIVE if value else 0,)))
+                self._put(_KPALVTR, bytes((self._keep_alive,)))
         elif option == 0x400:
             self._group = bytes(value[:4])  # for bind()
 
@@ -163,7 +165,9 @@ class Socket(Stream):
                 self._put(_DIPR, self._group + bytes((port >> 8, port & 255)))
         self._put(_MR, bytes((mode,)))
         self._put(_PORT, bytes((port >> 8, port & 255)))
-        self._put(_KPALVTR, bytes((_KEEP_ALIVE if self._keep_alive else 0,)))
+        # No event for SENDOK: most often something is received before anybody cares.
+        self._put(_IMR, bytes((0xFF - _SENDOK, 0x40, 0, self._keep_alive)))
+        self._tells = False
         self._put(_IR, b"\xff")
         try:
             self._command(_OPEN, _UDP if self._kind == 2 else _INIT)
@@ -289,6 +293,13 @@ class Socket(Stream):
         if event & 11 or frame[5] != _ESTABLISHED or self._deadline is not None:
             self._turn(event, frame[5])
 
+    def _tell_sent(self):
+        """Somebody waits for the SENDOK of now: let it, and later ones, make an event."""
+        if not self._tells:
+            self._tells = True
+            self._put(_IMR, b"\xff")
+            self._look()  # it may have come just before
+
     def _turn(self, event, state):
         """What is rare: it is connected, it ends, it is being closed."""
         if self._kind == 2:
@@ -366,6 +377,7 @@ class Socket(Stream):
             chip._users[self._n] = None
             chip._freed = True
         self._n = -1
+        self._busy = False
         self._set_full(False)
         self._listener = None
         if self._deadline is not None:
@@ -384,8 +396,11 @@ class Socket(Stream):
         if request == _POLL:
             ready = self._mask & (flags | _ALWAYS)
             # A socket that can be written to is to be looked at for bytes as well.
-            if flags & ~ready and self._chip.check():
-                ready = self._mask & (flags | _ALWAYS)
+            if flags & ~ready:
+                if flags & _WR and self._busy:
+                    self._tell_sent()
+                if self._chip.check() or self._tells:
+                    ready = self._mask & (flags | _ALWAYS)
             return ready
         if request == _CLOSE:
             self.close()
@@ -398,6 +413,8 @@ class Socket(Stream):
         Raises ``OSError``: EAGAIN or ETIMEDOUT where the time is over, or the socket's own error.
         """
         chip = self._chip
+        if direction == _WR and self._busy:
+            self._tell_sent()
         chip.check()
         ms = self._ms
         end = ticks_add(ticks_ms(), ms) if ms > 0 else 0
@@ -587,6 +604,8 @@ class Socket(Stream):
         chip = self._chip
         if self._busy or self._error:
             chip.check()
+            if self._busy:
+                self._look()
             if self._error:
                 raise error(self._error)
             if self._busy:
@@ -703,7 +722,9 @@ class Socket(Stream):
             else:
                 self._deadline = ticks_add(ticks_ms(), _LINGER)
                 chip._closing += 1
-                if not self._busy:
+                if self._busy:
+                    self._tell_sent()
+                else:
                     self._disconnect()
         self._count = 0
         self._news = False

@@ -28,7 +28,7 @@ def test_datagrams():
     rig.chip.answers_arp = False
     rig.chip.speed = 100
     udp.sendto(b"lost", ("10.9.8.7", 3))
-    rig.until(lambda: not udp._busy)
+    rig.until(lambda: udp.ioctl(3, 4) & 4)
     rig.chip.answers_arp = True
     udp.sendto(b"found", ("127.0.0.1", 3))
     assert peer.recv(100) == b"found"
