@@ -1,7 +1,7 @@
 """What one client says, for all the others; loaded only where the configuration has a chat."""
 
 from microws.loops import validate
-from microws.url import unquote
+from microws.userinfo import unquote
 
 from firmware.log import printable
 

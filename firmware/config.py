@@ -36,6 +36,6 @@ def authorization(settings: dict) -> "str | None":
         return "Bearer " + settings["token"]
     if not settings["user"]:
         return None
-    from microws.url import basic
+    from microws.userinfo import basic
 
     return basic((settings["user"] + ":" + settings["password"]).encode())

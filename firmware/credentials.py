@@ -7,7 +7,7 @@ import binascii
 import os
 
 from microws.compat import ticks_diff, ticks_ms
-from microws.url import unquote
+from microws.userinfo import unquote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

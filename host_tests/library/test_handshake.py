@@ -1,9 +1,11 @@
 """The opening handshake, both sides, and the head that is collected for it from any reads."""
 
 import base64
+import builtins
 
 import pytest
-from microws import client_handshake
+from microws import client_handshake, plain_http
+from microws.core import READ
 from microws.errors import HandshakeError
 from microws.handshake import accept_key
 from microws.server_handshake import ServerHandshake
@@ -461,7 +463,7 @@ def test_which_characters_may_stand_in_a_path_and_in_a_query(path, allowed):
 
 
 def refusal(server, error):
-    top, body = server.refuse(error)
+    top, body = plain_http.refusal(server, error)
     return top + b"".join(body)
 
 
@@ -501,6 +503,24 @@ def test_full_server_answers_503_but_only_to_what_it_would_have_accepted():
         full.respond(head(REQUEST, {"Upgrade": None}))
     assert caught.value.status == 426
     assert b" 101 " in ServerHandshake(is_full=lambda handshake: False).respond(head(REQUEST))
+
+
+def test_who_is_refused_is_told_so_without_memory_for_the_answers_module(openings, monkeypatch):
+    def no_memory(name, *rest):
+        if "refusing" in (rest[2] or ()):
+            raise MemoryError
+        return original(name, *rest)
+
+    original = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", no_memory)
+    server = openings.server()
+    server.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\x89")
+    assert server.wire.sent == b"HTTP/1.1 503 \r\n\r\n"
+    assert server.error.status == 426
+    # What else comes is dropped, no frame of it answered.
+    server.wire.incoming, server.wire.ended = b"\x00" * 9, True
+    assert list(server.ws._receiver) == [READ]
+    assert server.wire.sent == b"HTTP/1.1 503 \r\n\r\n"
 
 
 def test_program_answers_with_plain_http(openings):

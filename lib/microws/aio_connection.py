@@ -262,9 +262,7 @@ class WebSocket(SocketWaiter, Connection):
 
         ``is_text`` tells its kind. One larger than ``buffer`` fails the connection with 1009.
         """
-        if buffer is None:
-            raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
-        return self._receive(buffer, timeout, _ONE)
+        return self._receive(() if buffer is None else buffer, timeout, _ONE)
 
     def recv_streaming(self, buffer: "Writable | None" = None) -> "AsyncIterator[Any]":
         """Receive one message of any size piece by piece: ``async for piece in ...``.

@@ -7,7 +7,7 @@ from .compat import const, local_port, ticks_diff, ticks_ms
 from .core import FAILURES, NOT_SENT, bound, check, put_header
 from .errors import HandshakeError, ProtocolError, Timeout, WebSocketError
 from .handshake import check_context, checked_names
-from .server_handshake import ServerHandshake, accepting, listening_socket, refusing
+from .server_handshake import ServerHandshake, accepting, listening_socket
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._types import TLS, Data, NetSocket, Pool
     from .errors import ConnectionClosed
-    from .server_handshake import Answer, Request
+    from .plain_http import Answer, Request
 
     IsFull = Callable[[ServerHandshake], bool]
 
@@ -101,7 +101,9 @@ def serve(
         raise ValueError('slow must be "drop" or "close"')
     for hook in (handler, process_request or bool, on_refused or bool):
         if not callable(hook):
-            raise TypeError("handler, process_request and on_refused must be functions")
+            raise TypeError("handler and hooks must be functions")
+    if process_request:
+        from . import plain_http  # noqa: F401  # now, while the heap is whole
     check_context(ssl)
     names = checked_names(subprotocols)
     limits = (close_timeout, max_size, max_fragments, read_size, write_size, message_timeout)
@@ -470,6 +472,8 @@ class Server(SocketWaiter):
                 self._on_refused(ws, error)
         except Exception as error:
             # The hook's own: its client is told, and the program, by asyncio.
+            from .plain_http import refusing
+
             try:
                 steps = refusing(ws, handshake, HandshakeError("internal error", 500))
                 await ws._run(steps, ws.close_timeout)

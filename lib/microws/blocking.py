@@ -186,9 +186,7 @@ class WebSocket(Connection):
         ``buffer`` fails the connection with 1009. ``TypeError`` where ``buffer`` is neither
         bytearray nor memoryview. Otherwise as ``recv()``.
         """
-        if buffer is None:
-            raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
-        self._receive(buffer, timeout)
+        self._receive(() if buffer is None else buffer, timeout)
         return self._stop
 
     def recv_streaming(self, buffer: "Writable | None" = None) -> "Iterator[Any]":

@@ -40,6 +40,6 @@ def read_body(
         yield READ
         n = ws._sock.readinto(view[at:], 1 if ws._hung_up else len(body) - at)
         if n == 0:
-            raise HandshakeError("the connection ended before the handshake was done")
+            raise HandshakeError("the connection ended in the handshake")
         at += n or 0
     return body, lo

@@ -14,14 +14,13 @@ from .handshake import (
     checked_names,
     has_token,
     is_token,
-    new_extension,
     nodelay,
     pairs,
     parse_head,
     read_head,
     write_all,
 )
-from .url import basic, parse_url
+from .url import parse_url
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -53,7 +52,11 @@ def connecting(
     ws._secure, host, port, ws.path, user = parse_url(url)
     offered = checked_names(subprotocols)
     check_context(ssl)
-    extension = new_extension(compression)
+    extension: Deflate | None = None
+    if compression is not None:
+        from .compression import chosen
+
+        extension = chosen(compression)
     key = str(b2a_base64(urandom(16)), "ascii").strip()
     authority = "[" + host + "]" if ":" in host else host
     if port != (443 if ws._secure else 80):
@@ -79,6 +82,8 @@ def connecting(
         "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13" % (ws.path, authority, key),
     )
     if user:
+        from .userinfo import basic
+
         lines.append("Authorization: " + basic(user))
     if offered:
         lines.append("Sec-WebSocket-Protocol: " + ", ".join(offered))

@@ -251,6 +251,15 @@ class Deflate:
         return packed if len(packed) < len(data) else None
 
 
+def chosen(compression: "str | int") -> Deflate:
+    """What ``compression`` asks for, for one connection; ``ValueError`` where nobody knows it."""
+    if compression == "deflate":
+        compression = WINDOW_BITS
+    if not isinstance(compression, int):
+        raise ValueError('compression must be None, "deflate" or its window bits')
+    return Deflate(compression)
+
+
 def _parse(text: str) -> "dict[str, int | None] | None":
     """The parameters of an offer or a response; None where it is no valid one of this kind."""
     name, *parts = [part.strip() for part in text.split(";")]

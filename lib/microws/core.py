@@ -154,7 +154,7 @@ def close_payload(code: int, reason: str) -> bytes:
         raise TypeError("a close reason is str")
     payload = bytes((code >> 8, code & 0xFF)) + encode(reason)
     if len(payload) > 125:
-        raise ValueError("a close reason has at most 123 bytes")
+        raise ValueError("close reason over 123 bytes")
     return payload
 
 
@@ -166,7 +166,7 @@ def milliseconds(timeout: "float | None") -> int:
     if timeout is None:
         return -1
     if not timeout < 500000:
-        raise ValueError("a timeout must be less than 500000 s; None is no limit")
+        raise ValueError("timeout not under 500000 s")
     return int(timeout * 1000)
 
 
@@ -639,9 +639,9 @@ class Connection:
         buffer that is none.
         """
         if target is not None and not isinstance(target, _BUFFERS):
-            raise TypeError("a buffer must be a bytearray or a memoryview of bytes")
+            raise TypeError("a buffer is a bytearray or a memoryview")
         if piecewise and target is not None and len(target) < 4:
-            raise ValueError("a buffer for pieces must have at least 4 bytes")
+            raise ValueError("a buffer for pieces has 4 bytes at least")
         same = target is self._target and not piecewise and not self._piecewise
         self._target = target
         self._piecewise = piecewise

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
     from ._types import TLS, Headers, NetSocket, Readable, Steps
-    from .compression import Deflate
 
 
 _GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
@@ -79,19 +78,6 @@ def build_head(lines: "list[str]") -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def new_extension(compression: "str | int | None") -> "Deflate | None":
-    """What ``compression`` asks for, for one connection; ``ValueError`` where nobody knows it."""
-    if compression is None:
-        return None
-    from .compression import WINDOW_BITS, Deflate
-
-    if compression == "deflate":
-        compression = WINDOW_BITS
-    if not isinstance(compression, int):
-        raise ValueError('compression must be None, "deflate" or its window bits')
-    return Deflate(compression)
-
-
 def pairs(headers: "Headers | None") -> "Iterable[tuple[str, str]]":
     """The fields of a mapping, or the pairs that they are."""
     return headers.items() if hasattr(headers, "items") else headers or ()  # type: ignore[union-attr,return-value]
@@ -148,7 +134,7 @@ def read_head(
                 hi = 0
                 continue
             if not hi:
-                raise HandshakeError("the connection ended before the handshake was done")
+                raise HandshakeError("the connection ended in the handshake")
         stop = rx.find(b"\n", at, hi) + 1
         ended = stop > 0
         if not ended:

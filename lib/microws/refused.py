@@ -4,7 +4,6 @@ from .client_handshake import connecting
 from .compat import const
 from .core import READ, Connection
 from .errors import HandshakeError
-from .handshake import new_extension
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
@@ -69,7 +68,9 @@ def _is_doubtful(answer: HandshakeError, compression: "str | int") -> bool:
     """Whether the offer to compress may be what the server could not go by."""
     chosen = answer.headers.get("sec-websocket-extensions")
     if answer.status == 101:
-        return bool(chosen) and not new_extension(compression).accepted(chosen)  # type: ignore[arg-type,union-attr]
+        from .compression import chosen as extension
+
+        return bool(chosen) and not extension(compression).accepted(chosen)  # type: ignore[arg-type]
     return answer.status == 400
 
 

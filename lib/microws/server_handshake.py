@@ -1,6 +1,4 @@
-"""The server's side of the opening handshake (RFC 6455 §4.2), from a socket to an open connection,
-or to the answer that refuses it.
-"""
+"""The server's side of the opening handshake (RFC 6455 §4.2)."""
 
 from .compat import adapt, const, peer_name, tls_steps
 from .core import Connection
@@ -10,9 +8,7 @@ from .handshake import (
     build_head,
     has_token,
     is_token,
-    new_extension,
     nodelay,
-    pairs,
     parse_head,
     read_head,
     tokens,
@@ -21,60 +17,14 @@ from .handshake import (
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
-    from ._types import TLS, Headers, NetSocket, Steps
-
-    # status, headers and body, as process_request() gives them
-    Answer = tuple[int, Headers, bytes | Iterable[bytes]]
+    from ._types import TLS, NetSocket, Steps
+    from .compression import Deflate
+    from .plain_http import Answer, Request
 
 _BASE64 = const(b"0123456789+/")  # beside letters
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    411: "Length Required",
-    413: "Content Too Large",
-    426: "Upgrade Required",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-    505: "HTTP Version Not Supported",
-}
-_EXTRA = {
-    405: (("Allow", "GET"),),
-    426: (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")),
-    503: (("Retry-After", "10"),),
-}
-
-
-class Request:
-    """What a client asks for, as a program may look at it before the upgrade.
-
-    ``path`` has the query in it; ``headers`` maps lower-case names to values (no Cookie unless
-    ``keep_cookies``); ``remote_address`` is ``"host:port"``. A ``method`` HEAD is answered as GET
-    is; the body is left out by itself. ``body`` is that of the request, as far as ``max_body`` of
-    ``serve()`` lets one in.
-    """
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        headers: "dict[str, str]",
-        remote_address: str,
-        body: "bytes | bytearray" = b"",
-    ) -> None:
-        self.body = body
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.remote_address = remote_address
 
 
 class ServerHandshake:
@@ -91,7 +41,7 @@ class ServerHandshake:
     subprotocol: "str | None" = None
     agreed = False  # on the extension
     is_head = False  # the request is one that is answered without a body
-    _answer: "Answer | None" = None
+    answer: "Answer | None" = None
 
     def __init__(
         self,
@@ -101,14 +51,18 @@ class ServerHandshake:
         is_full: "Callable[[ServerHandshake], bool] | None" = None,
     ) -> None:
         self._supported = subprotocols
-        self.extension = new_extension(compression)
+        self.extension: Deflate | None = None
+        if compression is not None:
+            from .compression import chosen
+
+            self.extension = chosen(compression)
         self._process_request = process_request
         self._is_full = is_full
 
     def respond(self, head: "bytes | memoryview") -> bytes:
         """The response to a request that is accepted.
 
-        Raises ``HandshakeError`` with the status for one that is not: then see ``refuse()``.
+        Raises ``HandshakeError`` with the status for one that is not: then see ``plain_http``.
         """
         try:
             line, headers = parse_head(head)
@@ -132,10 +86,12 @@ class ServerHandshake:
         if "," in host or not (host or minor == "0"):
             raise HandshakeError("exactly one Host required", 400)
         if self._process_request:
+            from .plain_http import Request
+
             request = Request(method, path, headers, self.remote_address, self.body)
-            self._answer = self._process_request(request)
-            if self._answer:
-                status = self._answer[0]
+            self.answer = self._process_request(request)
+            if self.answer:
+                status = self.answer[0]
                 raise HandshakeError("answered with HTTP %d" % status, status)
         upgrades = has_token(headers.get("upgrade", ""), "websocket") and has_token(
             headers.get("connection", ""), "upgrade"
@@ -172,22 +128,6 @@ class ServerHandshake:
             self.agreed = True
             lines.append("Sec-WebSocket-Extensions: " + chosen)
         return build_head(lines)
-
-    def refuse(self, error: HandshakeError) -> "tuple[bytes, Iterable[bytes]]":
-        """The head and the body of the HTTP response that says no, or what the program says."""
-        status = error.status
-        if self._answer:
-            _, headers, body = self._answer
-        else:
-            headers = _EXTRA.get(status, ())
-            body = (error.reason + "\n").encode()
-        lines = ["HTTP/1.1 %d %s" % (status, _REASONS.get(status, "Answer"))]
-        lines += [name + ": " + value for name, value in pairs(headers)]
-        lines.append("Connection: close" if status != 426 else "Connection: Upgrade, close")
-        if isinstance(body, bytes):
-            lines.append("Content-Length: %d" % len(body))
-            body = (body,)
-        return build_head(lines), () if self.is_head else body
 
 
 def _is_target(text: str) -> bool:
@@ -276,21 +216,18 @@ def accepting(
             handshake.is_head = head[:5] == b"HEAD "
             ws.path = handshake.path
     except HandshakeError as error:
-        yield from refusing(ws, handshake, error)
+        if error.status:
+            try:
+                from .plain_http import refusing
+            except MemoryError:
+                # Too little even for the answer's module.
+                yield from write_all(ws, b"HTTP/1.1 503 \r\n\r\n")
+                ws._receiver = ws._drain()
+            else:
+                yield from refusing(ws, handshake, error)
         raise
     del head
     yield from write_all(ws, answer)
     ws.subprotocol = handshake.subprotocol
     if handshake.agreed:
         handshake.extension.begin(ws)  # type: ignore[union-attr]
-
-
-def refusing(ws: Connection, handshake: ServerHandshake, error: HandshakeError) -> "Steps":
-    """The steps to a response that says no; nothing is said to who has left already."""
-    if error.status:
-        head, body = handshake.refuse(error)
-        ws._receiver = iter(())  # type: ignore[assignment]
-        yield from write_all(ws, head)
-        for chunk in body:
-            yield from write_all(ws, chunk)
-        ws._receiver = ws._drain()

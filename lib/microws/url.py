@@ -1,6 +1,4 @@
-"""ws:// and wss:// URLs (RFC 6455 §3), and the name and password in them. Loads nothing else."""
-
-from binascii import b2a_base64
+"""ws:// and wss:// URLs (RFC 6455 §3)."""
 
 
 def parse_url(url: str) -> "tuple[bool, str, int, str, bytes]":
@@ -40,20 +38,8 @@ def parse_url(url: str) -> "tuple[bool, str, int, str, bytes]":
         or [c for c in rest.encode() if not 32 < c < 127]
     ):
         raise ValueError("url must be ws[s]://[user:password@]host[:port][/path] without #")
-    return scheme == "wss", host, number, path, unquote(user)
+    if sign:
+        from .userinfo import unquote
 
-
-def unquote(text: str) -> bytes:
-    """What a percent-encoded text stands for (RFC 3986 §2.1), or ``ValueError``."""
-    parts = text.split("%")
-    data = parts[0].encode()
-    for part in parts[1:]:
-        if len(part) < 2:
-            raise ValueError("malformed percent-encoding")
-        data += bytes((int(part[:2], 16),)) + part[2:].encode()
-    return data
-
-
-def basic(data: bytes) -> str:
-    """The value of Authorization (RFC 7617) for ``b"name:password"``."""
-    return "Basic " + str(b2a_base64(data), "ascii").strip()
+        return scheme == "wss", host, number, path, unquote(user)
+    return scheme == "wss", host, number, path, b""

@@ -3,7 +3,7 @@
 import asyncio
 
 from microws import HandshakeError, aio
-from microws.server_handshake import Request
+from microws.plain_http import Request
 
 
 async def handler(ws: aio.WebSocket) -> None:
