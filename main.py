@@ -80,8 +80,8 @@ def start(settings: dict) -> None:
     """Load the configured role, and run it until Ctrl-C or a crash."""
     role = choose_role(settings)
     version = ".".join([str(part) for part in sys.implementation.version[:3]])
-    python = sys.implementation.name + " " + version
-    log("starting as %s, board %s, %s" % (role, settings["board"], python))
+    version = sys.implementation.name + " " + version
+    log("starting as %s, board %s, %s" % (role, settings["board"], version))
     net.start(settings)  # as boot.py did: the roles are about to ask for sockets
     if not net.has_driver():
         return  # to the prompt: a reset would only bring the same again

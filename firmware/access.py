@@ -35,9 +35,9 @@ class Guard:
         self._credentials: Any = None
         wanted = config.authorization(settings)
         if wanted:
-            from firmware.credentials import Credentials
+            from firmware import credentials
 
-            self._credentials = Credentials(wanted, settings["watch_token"])
+            self._credentials = credentials.Credentials(wanted, settings["watch_token"])
         if "*" in self._origins:
             log('"origins" has "*": a page from anywhere may connect, in any browser that can')
 
@@ -93,39 +93,39 @@ class Guard:
         if not origin or origin in _PROGRAMS or _is_own(origin, host):
             return ""
         for allowed in self._origins:
-            scheme, star, name = allowed.partition("*.")
+            scheme, found, name = allowed.partition("*.")
             if allowed in ("*", origin) or (
-                star and origin.startswith(scheme) and origin.endswith("." + name)
+                found and origin.startswith(scheme) and origin.endswith("." + name)
             ):
                 return ""
         return origin
 
-    def _refuse(self, request, status, reason, *fields):
+    def _refuse(self, request, status, reason, *more):
         self._tell(request.remote_address, "%s (HTTP %d)" % (reason, status))
         headers = (("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff"))
-        return status, headers + fields, (reason + "\n").encode()
+        return status, headers + more, (reason + "\n").encode()
 
-    def _pause_of(self, who):
+    def _pause_of(self, address):
         """The seconds that this one has to wait, 0 for others."""
         for name, start, pause in self._offenders:
-            passed = ticks_diff(ticks_ms(), start) // 1000
-            if name == who and 0 <= passed < pause:
-                return pause - passed
+            seconds = ticks_diff(ticks_ms(), start) // 1000
+            if name == address and 0 <= seconds < pause:
+                return pause - seconds
         return 0
 
-    def _punish(self, who):
+    def _punish(self, address):
         now = ticks_ms()
-        longer = 1
+        wait = 1
         for name, start, pause in self._offenders:
-            if name == who and ticks_diff(now, start) < (pause + _LONGEST_PAUSE) * 1000:
-                longer = min(2 * pause, _LONGEST_PAUSE)
-        self._pardon(who)
+            if name == address and ticks_diff(now, start) < (pause + _LONGEST_PAUSE) * 1000:
+                wait = min(2 * pause, _LONGEST_PAUSE)
+        self._pardon(address)
         if len(self._offenders) == _MOST_OFFENDERS:
             self._offenders.pop(0)
-        self._offenders.append((who, now, longer))
+        self._offenders.append((address, now, wait))
 
-    def _pardon(self, who):
-        self._offenders = [offender for offender in self._offenders if offender[0] != who]
+    def _pardon(self, address):
+        self._offenders = [one for one in self._offenders if one[0] != address]
 
 
 def is_websocket(request: "Any") -> bool:

@@ -11,9 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-METRICS = "/metrics"
-VALUES = "/values"
-HISTORY = "/history"
 WIFI = "/wifi"
 
 _REFUSALS = 5  # lines a second; the serial log takes its time from everybody
@@ -42,13 +39,12 @@ class Answers:
 
     def answer(self, request: "Any") -> "tuple | None":
         """The HTTP response to a request; None where the library goes on with it."""
-        refusal = self.guard.check(request)
-        if refusal:
-            return refusal
+        found = self.guard.check(request)
+        if found:
+            return found
         service = self._service
         path, _, query = request.path.partition("?")
-        places = (self._settings["path"], METRICS)
-        if request.method == "POST" and path == VALUES and service.values.outputs:
+        if request.method == "POST" and path == "/values" and service.values.outputs:
             return self._set_outputs(request)
         if request.method not in ("GET", "HEAD"):
             return None  # it refuses all others
@@ -57,18 +53,19 @@ class Answers:
 
             return None if is_websocket(request) else wifi_form.response()
         if is_websocket(request):
-            if path not in places:
+            if path not in (self._settings["path"], "/metrics"):
                 return _text(404, "no WebSocket here")
             self._hint_at_subprotocols(request)
             return None
-        if path == METRICS:
-            asks = "ticket" in query.split("&")
-            return _json(service.metrics(self.guard.new_ticket() if asks else ""))
-        if path == VALUES != self._settings["path"]:
+        if path == "/metrics":
+            if "ticket" in query.split("&"):
+                return _json(service.metrics(self.guard.new_ticket()))
+            return _json(service.metrics())
+        if path == "/values" != self._settings["path"]:
             from firmware import reports
 
             return _json(reports.newest(service.values))
-        if path == HISTORY != self._settings["path"] and service.values.history:
+        if path == "/history" != self._settings["path"] and service.values.history:
             return 200, _PLAIN + (_NO_STORE,), service.values.history.lines(tenths())
         if path != "/" and path != self._settings["path"]:
             return _text(404, "nothing here; the page is at /")

@@ -155,9 +155,6 @@ CHIPS = {
 }  # fmt: skip
 
 
-_FAMILIES = ("C", "H", "P", "S")
-
-
 def chip_of(machine: str) -> str:
     """The chip in what os.uname().machine says, as a key of CHIPS where it is one.
 
@@ -172,7 +169,7 @@ def chip_of(machine: str) -> str:
         while name[end : end + 1].isdigit():
             end += 1
         # What follows is a family of its own (S3, C61) or how this one is packaged (PICO, D2WD).
-        return name[:end] if name[5:6] in _FAMILIES and end > 6 else "ESP32"
+        return name[:end] if end > 6 and name[5:6] in "CHPS" else "ESP32"
     return name
 
 

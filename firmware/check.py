@@ -25,7 +25,6 @@ _ELSEWHERE = {
         "user",
     ),
 }  # fmt: skip
-_HARD_TIMERS = (1, 26)  # the first release of MicroPython that has them on these chips
 
 
 def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[dict, list]":
@@ -35,16 +34,16 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
     """
     settings = defaults()
     problems = []
-    rows: Any = {row[0]: row for row in TABLE}
+    known: Any = {row[0]: row for row in TABLE}
     security = False
     for name in sorted(given):
-        if name not in rows:
-            from firmware.check_names import unknown
+        if name not in known:
+            from firmware import check_names
 
-            problems.append(unknown(name, rows))
+            problems.append(check_names.unknown(name, known))
             continue
         value = given[name]
-        kind, limits = rows[name][3], rows[name][4:]
+        kind, limits = known[name][3], known[name][4:]
         security = security or kind in _ELSEWHERE["check_security"]
         fits, allowed = kind_of(kind)
         if fits(value, *limits) or (value is None and settings[name] is None):
@@ -65,18 +64,18 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
             settings["sample_pin"] = boards.profile(settings)["analog"]
         problems = _conflicts(settings, chip, version)
     if not problems and (settings["inputs"] or settings["outputs"]):
-        from firmware.check_pins import wrong_pins
+        from firmware import check_pins
 
-        problems = wrong_pins(settings, chip)
+        problems = check_pins.wrong_pins(settings, chip)
     if not problems and (settings["role"] == "mqtt" or isinstance(settings["url"], list)):
-        from firmware.check_mqtt import conflicts as mqtt_conflicts
+        from firmware import check_mqtt
 
-        problems = mqtt_conflicts(settings)
+        problems = check_mqtt.conflicts(settings)
     # A url that has this elsewhere does no harm: it is looked at there.
     if not problems and (security or "wss:" in str(settings["url"]).lower()):
-        from firmware.check_security import conflicts
+        from firmware import check_security
 
-        problems = conflicts(settings)
+        problems = check_security.conflicts(settings)
     return settings, problems
 
 
@@ -99,9 +98,9 @@ def words(allowed: "Any", limits: tuple) -> str:
 
 def _shown(value, kind):
     if kind == "url":
-        from firmware.check_network import without_secrets
+        from firmware import check_network
 
-        value = without_secrets(value)
+        value = check_network.without_secrets(value)
     return json.dumps(value)
 
 
@@ -109,13 +108,13 @@ def _wrong_board(settings, chip):
     """A board, or pins of a board of one's own, that the chip cannot have."""
     board = settings["board"]
     if board != boards.CUSTOM:
-        needed = boards.PROFILES[board]["chip"]
-        if needed != chip:
-            return ['"board" is "%s", made for the %s; this is an %s' % (board, needed, chip)]
+        wanted = boards.PROFILES[board]["chip"]
+        if wanted != chip:
+            return ['"board" is "%s", made for the %s; this is an %s' % (board, wanted, chip)]
         return []
-    from firmware.check_custom import wrong_pins
+    from firmware import check_custom
 
-    return wrong_pins(settings["pins"], chip)
+    return check_custom.wrong_pins(settings["pins"], chip)
 
 
 def _conflicts(settings, chip, version):
@@ -123,7 +122,7 @@ def _conflicts(settings, chip, version):
     board = settings["board"]
     profile = boards.profile(settings)
     able: Any = boards.CHIPS.get(chip)
-    wires = {profile[wire]: wire for wire in boards.WIRES if wire in profile}
+    wires = {profile[name]: name for name in boards.WIRES if name in profile}
     wires.update(dict.fromkeys(profile.get("radio", ()), "radio"))
     fits = {}
     if able:
@@ -142,7 +141,7 @@ def _conflicts(settings, chip, version):
                 % (key, pin, board, wires[pin])
             )
         elif pin not in fits[key]:
-            allowed = ", ".join([str(fit) for fit in fits[key] if fit not in wires])
+            allowed = ", ".join([str(one) for one in fits[key] if one not in wires])
             problems.append('"%s" is %d; allowed on board "%s": %s' % (key, pin, board, allowed))
     if settings["role_pin"] == settings["sample_pin"]:
         problems.append('"role_pin" and "sample_pin" are both %d' % settings["role_pin"])
@@ -151,7 +150,7 @@ def _conflicts(settings, chip, version):
         problems.append('"wifi_ssid" is missing; board "%s" needs the name of your Wi-Fi' % board)
     if settings["wifi_ap"] and not on_wifi:
         problems.append('"wifi_ap" is of no use to board "%s", whose network is a cable' % board)
-    if settings["watchdog"] and chip in ("RP2040", "RP2350") and version < _HARD_TIMERS:
+    if settings["watchdog"] and chip in ("RP2040", "RP2350") and version < (1, 26):
         problems.append(
             '"watchdog" on an %s needs MicroPython 1.26, whose timers can feed the chip\'s own: '
             "that one waits 8 s at most, and a write may take 10 s" % chip

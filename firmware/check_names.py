@@ -7,13 +7,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def unknown(name: str, rows: "Iterable[str]") -> str:
-    """What to say of a name that no setting has; `rows` are those that there are."""
-    nearest = min(rows, key=lambda row: _distance(name, row))
+def unknown(name: str, known: "Iterable[str]") -> str:
+    """What to say of a name that no setting has; `known` are those that there are."""
+    nearest = min(known, key=lambda row: _distance(name, row))
     if _distance(name, nearest) <= 1 + len(name) // 3:
         hint = 'did you mean "%s"?' % nearest
     else:
-        hint = "there are: " + ", ".join(sorted(rows))
+        hint = "there are: " + ", ".join(sorted(known))
     return "%s is no setting; %s" % (json.dumps(name), hint)
 
 

@@ -36,6 +36,6 @@ def authorization(settings: dict) -> "str | None":
         return "Bearer " + settings["token"]
     if not settings["user"]:
         return None
-    from microws.userinfo import basic
+    from microws import userinfo
 
-    return basic((settings["user"] + ":" + settings["password"]).encode())
+    return userinfo.basic((settings["user"] + ":" + settings["password"]).encode())

@@ -39,14 +39,14 @@ class Counters:
         self.add("messages_in")
         self.add("bytes_in", _size(message))
 
-    def sent(self, message: "str | bytes", times: int = 1) -> None:
-        self.add("messages_out", times)
-        self.add("bytes_out", times * _size(message))
+    def sent(self, message: "str | bytes", count: int = 1) -> None:
+        self.add("messages_out", count)
+        self.add("bytes_out", count * _size(message))
 
     def closed(self, code: int) -> None:
         """One connection more that ended with this code."""
-        codes = self._values["closed"]
-        codes[str(code)] = codes.get(str(code), 0) + 1
+        closed = self._values["closed"]
+        closed[str(code)] = closed.get(str(code), 0) + 1
 
     def measure(self) -> "int | None":
         """Bytes of free heap, None where nobody knows."""
@@ -54,8 +54,8 @@ class Counters:
             return None
         gc.collect()  # what waits to be collected is free as well
         free = _mem_free()
-        lowest = self._values["heap_free_lowest"]
-        if lowest is None or free < lowest:
+        least = self._values["heap_free_lowest"]
+        if least is None or free < least:
             self._values["heap_free_lowest"] = free
         return free
 

@@ -9,20 +9,21 @@ from firmware.log import printable
 _TEXT_LIMIT = 80  # characters
 _BYTES_LIMIT = 16
 
-_CODES = {
-    1000: "normal",
-    1001: "going away",
-    1002: "protocol error",
-    1003: "unwanted kind of data",
-    1005: "none given",
-    1006: "connection lost",
-    1007: "not UTF-8",
-    1008: "policy",
-    1009: "message too big",
-    1011: "internal error",
-    1012: "restart",
-    1013: "try again later",
-}
+# One text takes a third of the heap of a dict.
+_CODES = """
+1000 normal
+1001 going away
+1002 protocol error
+1003 unwanted kind of data
+1005 none given
+1006 connection lost
+1007 not UTF-8
+1008 policy
+1009 message too big
+1011 internal error
+1012 restart
+1013 try again later
+"""
 
 _FAILURES = {
     errno.ECONNREFUSED: "connection refused, no server listens there",
@@ -73,4 +74,5 @@ def _why(error):
 
 
 def _code(code):
-    return "%d (%s)" % (code, _CODES[code]) if code in _CODES else str(code)
+    _, found, rest = _CODES.partition("\n%d " % code)
+    return "%d (%s)" % (code, rest[: rest.index("\n")]) if found else str(code)

@@ -57,24 +57,24 @@ class History:
             text = ""
             last = min(at + _PIECE * _SIZE, self._end)
             while at < last:
-                then, number, value = struct.unpack_from(_RECORD, self._data, at)
-                ago = max(0, now - then)
+                start, number, value = struct.unpack_from(_RECORD, self._data, at)
+                ago = max(0, now - start)
                 text += "%d.%d %s:%.6g\n" % (ago // 10, ago % 10, self._names[number], value)
                 at += _SIZE
             yield text.encode()
 
     def _thin_out(self):
         data = memoryview(self._data)
-        counts = bytearray(len(self._names))
-        half = len(data) // _SIZE // 2 * _SIZE
+        seen = bytearray(len(self._names))
+        end = len(data) // _SIZE // 2 * _SIZE
         to = 0
-        for at in range(0, half, _SIZE):
+        for at in range(0, end, _SIZE):
             number = data[at + 4]
-            counts[number] = (counts[number] + 1) & 3
-            if counts[number] in ((0, 1) if self._steps >> number & 1 else (1, 3)):
+            seen[number] = (seen[number] + 1) & 3
+            if seen[number] in ((0, 1) if self._steps >> number & 1 else (1, 3)):
                 data[to : to + _SIZE] = data[at : at + _SIZE]
                 to += _SIZE
-        if to == half:
+        if to == end:
             to -= _SIZE  # each name was there once
-        self._end = to + len(data) - half
-        data[to : self._end] = data[half:]
+        self._end = to + len(data) - end
+        data[to : self._end] = data[end:]

@@ -93,7 +93,7 @@ class Bound:
         self._most = most
         self._rest = rest
         self._count = 0  # in this second
-        self._second = 0
+        self._last = 0  # when that was
 
     def allows(self) -> bool:
         """Whether one more line may be logged; it counts."""
@@ -103,11 +103,11 @@ class Bound:
 
     def tell(self) -> None:
         """Tell of what was left out, once its second is over: to be called now and then."""
-        second = uptime()
-        if second != self._second:
+        now = uptime()
+        if now != self._last:
             if self._count > self._most:
                 log(self._rest % (self._count - self._most))
-            self._second = second
+            self._last = now
             self._count = 0
 
 

@@ -20,9 +20,13 @@ _AT_START = (
     "check_security",
     "config_file",
     "crash",
+    "interfaces",
     "settings",
     "strict_json",
 )
+
+# Bytes after which the collector runs while a role loads: what stays then lies close together.
+_LOADING = 8192
 
 
 def unload() -> None:
@@ -58,13 +62,18 @@ def load_role(role: str, more: "Iterable[str]" = ()) -> "Callable":
     # One module after the other: what loading leaves behind would cut a small heap into pieces.
     # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
-    front, side = ("aio_server", "server") if role == "server" else ("aio", "client")
-    names = ["core", "aio_connection", front, side + "_handshake", "handshake"]
-    names = ["microws." + name for name in names]
-    own = [] if role == "server" else ["connecting"]
+    if hasattr(gc, "threshold"):
+        gc.threshold(_LOADING)
+    # Their whole names: short texts stay in memory for ever.
+    names = ["microws.core", "microws.aio_connection"]
+    if role == "server":
+        names += ["microws.aio_server", "microws.server_handshake"]
+        names += ["firmware.clients", "firmware.values", "firmware.access", "firmware.service"]
+    else:
+        names += ["firmware.connecting", "firmware.values", "microws.client_handshake"]
     if role == "mqtt":
-        own += ["mqtt_packets", "mqtt_session", "mqtt_queue"]
-    for name in names + ["firmware." + name for name in own + [role] + list(more)]:
+        names += ["firmware.mqtt_session", "firmware.mqtt_packets", "firmware.mqtt_queue"]
+    for name in names + ["firmware." + name for name in [role] + list(more)]:
         __import__(name)
         gc.collect()
     run = sys.modules["firmware." + role].run

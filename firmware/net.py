@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # The type stubs know neither what network.LAN takes for a controller on SPI nor other chips.
 _network: "Any" = network
-_machine: "Any" = machine
 
 _CHECK_EVERY = 0.2  # seconds
 _TELL_EVERY = 50  # checks
@@ -44,13 +43,10 @@ _CHECK = "; check wiring and power, then reset the board"
 _LWIP = ("rp2", "pyboard", "mimxrt")
 _UNACKNOWLEDGED = 1000  # bytes
 _PENDING = 3  # handshakes and pages at a time elsewhere: what clients need they must not take
-# The chip takes 33.3 MHz for sure; the RP2040 makes this of 48 MHz, and would make 12 of 20.
-_SPI_OF_W5500 = 24000000 if sys.platform == "rp2" else 20000000
-_W5500_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read the register, and what it holds
 
 _kind = ""  # the interface's class in `network`
 _interface: "Any" = None
-_bus: tuple = ()  # SPI and chip select of a W5500 whose driver cannot tell that it is not there
+_bus: tuple = ()  # see interfaces.make()
 _problem = ""
 _told = ""
 own_wifi: "Any" = None  # see own_wifi.py, where the configuration asks for one
@@ -65,13 +61,14 @@ def start(settings: dict) -> None:
     Does nothing the second time, and nothing that a hard reset is about to undo. A failure is
     logged, not raised: the board must get to its prompt all the same.
     """
-    global _kind, _interface, _problem
+    global _kind, _interface, _bus, _problem
     if _kind:
         return
-    from firmware import boards  # needed no more after this: see main.py
+    from firmware import boards, interfaces  # needed no more after this: see main.py
 
     chosen = boards.profile(settings)
-    profile = boards.with_driver(chosen, dir(network) if network else ())
+    kind = chosen["interface"]
+    profile = boards.with_driver(chosen, (kind,) if hasattr(network, kind) else ())
     if network is None and profile["driver"] == "firmware":
         return
     _kind = profile["interface"]
@@ -83,11 +80,11 @@ def start(settings: dict) -> None:
         # Only an interface that is not active yet takes the name.
         if network:
             network.hostname(settings["hostname"])
-        interface = _MAKE[_kind](profile)
+        interface, _bus = interfaces.make(_kind, profile)
         if _kind == "W5500":
             interface.hostname(settings["hostname"])
             _interface = interface  # where it does not answer now, it may later
-        _bring_up(interface, settings)
+        interfaces.bring_up(_kind, interface, settings)
         _interface = interface
     except ImportError:
         _problem = "lib/w5500 is not on this board; run ./deploy.sh again"
@@ -140,7 +137,7 @@ async def wait_for_address(settings: dict) -> str:
     missing = ""
     waited = False
     began = uptime()
-    restart_after = _RESTART_AFTER
+    due = _RESTART_AFTER
     while True:
         feed()
         found = address()
@@ -165,17 +162,17 @@ async def wait_for_address(settings: dict) -> str:
         if missing != before or checks % _TELL_EVERY == 0:
             log(missing)
         checks += 1
-        trouble = uptime() - began
-        if own_wifi and not _problem and own_wifi.is_due(trouble):
+        seconds = uptime() - began
+        if own_wifi and not _problem and own_wifi.is_due(seconds):
             own_wifi.start(_interface)
             continue
-        if trouble >= _reset_after(missing):
-            log("no address for %d s: resetting the board" % trouble)
+        if seconds >= _reset_after(missing):
+            log("no address for %d s: resetting the board" % seconds)
             await asyncio.sleep(_CHECK_EVERY)
             machine.reset()
-        if trouble >= restart_after:
-            restart_after += _RESTART_AFTER
-            log("no address for %d s" % trouble)
+        if seconds >= due:
+            due += _RESTART_AFTER
+            log("no address for %d s" % seconds)
             restart(settings)
         await asyncio.sleep(_CHECK_EVERY)
 
@@ -247,11 +244,13 @@ def restart(settings: dict) -> None:
     if _interface is None:
         return  # only a reset makes one
     log("network interface down and up")
+    from firmware import interfaces
+
     try:
         _interface.active(False)
         if _bus:
-            _ask_version(*_bus)
-        _bring_up(_interface, settings)
+            interfaces.ask_version(*_bus)
+        interfaces.bring_up(_kind, _interface, settings)
         _problem = ""
     except (OSError, RuntimeError) as error:
         _problem = _silent(error)
@@ -295,86 +294,3 @@ def _silent(error):
     if _kind != "WLAN":
         problem = "the W5500 does not answer (%s)" % error.args[-1]
     return problem + _CHECK
-
-
-def _bring_up(interface, settings):
-    if not interface.active():
-        interface.active(True)
-    # A controller without an address of its own sends frames that no switch takes.
-    if interface.config("mac") == bytes(6):
-        # The second bit: locally administered, not a maker's.
-        interface.config(mac=b"\x02" + (b"\x00" * 5 + machine.unique_id())[-5:])
-    if _kind == "WLAN" and settings["wifi_ssid"] and not interface.isconnected():
-        interface.connect(settings["wifi_ssid"], settings["wifi_password"])
-    own = settings["address"]
-    if own:
-        gateway = settings["gateway"] or own  # itself: nothing lies behind this network
-        dns = settings["dns"] or gateway
-        interface.ifconfig((own, settings["netmask"], gateway, dns))
-
-
-def _spi(profile, *baudrate):
-    return machine.SPI(
-        profile["spi"],
-        *baudrate,
-        sck=machine.Pin(profile["sck"]),
-        mosi=machine.Pin(profile["mosi"]),
-        miso=machine.Pin(profile["miso"]),
-    )
-
-
-def _lan(profile):
-    return _network.LAN(
-        phy_type=_network.PHY_W5500,
-        phy_addr=1,  # required, and of no meaning to a W5500
-        spi=_spi(profile),
-        cs=machine.Pin(profile["cs"]),
-        int=machine.Pin(profile["int"]),
-        # The driver pulses it; nobody else may touch these pins.
-        reset=None if profile["reset"] is None else machine.Pin(profile["reset"]),
-    )
-
-
-def _wiznet5k(profile):
-    global _bus
-    driver = _network.WIZNET5K
-    spi = _spi(profile, 20000000)
-    cs = _machine.Pin(profile["cs"], machine.Pin.OUT, value=1)
-    reset = _machine.Pin(profile["reset"], machine.Pin.OUT, value=1)
-    _bus = (spi, cs)
-    _ask_version(spi, cs)
-    return driver(spi, cs, reset, machine.Pin(profile["int"]))
-
-
-def _w5500(profile):
-    from w5500 import W5500
-
-    pins = [profile["cs"], profile["reset"]]
-    cs, reset = [
-        None if pin is None else _machine.Pin(pin, machine.Pin.OUT, value=1) for pin in pins
-    ]
-    interrupt = profile["int"]
-    if interrupt is not None:
-        interrupt = machine.Pin(interrupt, machine.Pin.IN, machine.Pin.PULL_UP)
-    chip = W5500(_spi(profile, _SPI_OF_W5500), cs, reset, interrupt, log=log)
-    # Whoever asks for sockets gets those of the chip: the library, the client, ntptime.
-    sys.modules["socket"] = chip  # type: ignore[assignment]
-    return chip
-
-
-def _ask_version(spi, cs):
-    """The driver would wait for ever for a chip that is not there."""
-    request, expected = _W5500_VERSION
-    cs(0)
-    spi.write(request)
-    found = spi.read(1)
-    cs(1)
-    if found != expected:
-        raise OSError("SPI reads %s" % found[0])
-
-
-def _wlan(profile):
-    return network.WLAN(network.STA_IF)
-
-
-_MAKE = {"LAN": _lan, "WIZNET5K": _wiznet5k, "WLAN": _wlan, "W5500": _w5500}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 # Not in a folder "firmware": a frozen one would no longer be found.
 FILE = "page.html"
 
-_CHUNK = 1024  # bytes
+_PIECE = 1024  # bytes
 
 # All is in the one file, it talks to its board alone, and no other page may hold it in a frame.
 HEADERS = (
@@ -27,13 +27,13 @@ HEADERS = (
 )
 
 
-def response(accepted: str) -> "tuple[int, tuple, Any] | None":
+def response(accept: str) -> "tuple[int, tuple, Any] | None":
     """Status, headers and body, by what the request accepts as Content-Encoding.
 
     None where the file is not there.
     """
-    accepted = accepted.lower().replace(" ", "")
-    if "gzip" in accepted and "gzip;q=0" not in accepted.replace("gzip;q=0.", ""):
+    accept = accept.lower().replace(" ", "")
+    if "gzip" in accept and "gzip;q=0" not in accept.replace("gzip;q=0.", ""):
         found = _response(FILE + ".gz", (("Content-Encoding", "gzip"),))
         if found:
             return found
@@ -49,13 +49,13 @@ def _response(file, headers):
 
 
 def _chunks(file):
-    position = 0
+    at = 0
     while True:
         # Not open in between: whoever asked may go away, and nobody would close it.
         with open(file, "rb") as stream:
-            stream.seek(position)
-            chunk = stream.read(_CHUNK)
+            stream.seek(at)
+            chunk = stream.read(_PIECE)
         if not chunk:
             return
         yield chunk
-        position += len(chunk)
+        at += len(chunk)

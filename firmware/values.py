@@ -65,7 +65,7 @@ class Values:
     ) -> None:
         self._publish = publish
         self.is_json = settings["format"] == "json"
-        self._is_read_only = settings["read_only"]
+        self.read_only = settings["read_only"]
         #: The newest value of each name, and when it was: tenths of a second since the start.
         self.newest: dict = {}
         #: Where they are kept for a while: a History, or None.
@@ -74,28 +74,28 @@ class Values:
         self.sketch: Any = None
         self.outputs: Any = None
         if settings["outputs"]:
-            from firmware.outputs import Outputs
+            from firmware import outputs
 
-            self.outputs = Outputs(settings["outputs"], self.tell)
-            for name, output in self.outputs.items():
-                self.newest[name] = (output.value(), tenths())
+            self.outputs = outputs.Outputs(settings["outputs"], self.tell)
+            for name, one in self.outputs.items():
+                self.newest[name] = (one.value(), tenths())
         if self.is_json:
             from firmware import samples
 
             self._samples = samples
         if settings["inputs"]:
-            from firmware.inputs import make_inputs
+            from firmware import inputs
 
-            self.inputs = make_inputs(settings["inputs"], interval)
+            self.inputs = inputs.make_inputs(settings["inputs"], interval)
         else:
             self.inputs = {"pin0": Input(read, interval)} if read else {}
 
     async def start_sketch(self, say: "Callable[[str], None]") -> None:
         """The network is up: start sketch.py, where there is one; `say` sends a text of it."""
         if self.sketch is None and has_sketch():
-            from firmware.sketch import Sketch
+            from firmware import sketch
 
-            self.sketch = Sketch(self, say)
+            self.sketch = sketch.Sketch(self, say)
         if self.sketch:
             await self.sketch.look()
 
@@ -187,9 +187,9 @@ class Values:
         """Set outputs, all of these or none; what is wrong with them, "" for nothing."""
         if self.outputs is None:
             return "error: this board has no outputs"
-        changed, wrong = self.outputs.set(given, may and not self._is_read_only)
-        if changed:
-            self.tell(changed, source)
+        items, wrong = self.outputs.set(given, may and not self.read_only)
+        if items:
+            self.tell(items, source)
         return wrong
 
 

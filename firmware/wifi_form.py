@@ -1,16 +1,22 @@
 """The page in the board's own Wi-Fi: which network to join. It is served only there."""
 
+import asyncio
 import json
 import os
 
+import machine
+
 from firmware import page
+from firmware.clients import send_in_time
 from firmware.config import FILE
+from firmware.log import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-KEPT = "Saved. The board restarts and joins it. Where it cannot, its own Wi-Fi comes back."
+_PATIENCE = 10  # seconds
+_KEPT = "Saved. The board restarts and joins it. Where it cannot, its own Wi-Fi comes back."
 
 _PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Wi-Fi</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
@@ -35,6 +41,17 @@ ws.onclose=()=>{if(!said)told.textContent="The board did not answer. Try again."
 def response() -> tuple:
     """Status, headers and body."""
     return 200, page.HEADERS, _PAGE
+
+
+async def ask(ws: "Any", may: bool) -> None:
+    """Keep what comes over this WebSocket of that page, unless its sender may only watch."""
+    problem = keep(await ws.recv(_PATIENCE)) if may else "You may only watch."
+    await send_in_time(ws, problem or _KEPT)
+    await ws.close()
+    if not problem:
+        log("another Wi-Fi was entered: resetting the board, which joins it")
+        await asyncio.sleep(1)  # for that line to leave, and what the page is told
+        machine.reset()
 
 
 def keep(message: "str | bytes", file: str = FILE) -> str:

@@ -372,8 +372,8 @@ from firmware import config, modules
 settings = config.load()
 modules.unload()
 modules.load_role("server", modules.wanted_by(settings, "server"))
-from firmware import server
-server.log = lambda text: None if "received" in text else print(text)
+from firmware import clients, server
+clients.log = lambda text: None if "received" in text else print(text)
 asyncio.run(server.run(settings, int))
 """
 

@@ -34,11 +34,11 @@ modules.unload()
 run = modules.load_role("server", modules.wanted_by(values, "server"))
 from firmware import server
 services = []
-class Service(server._Service):
+class Service(server.Service):
     def __init__(self, *given):
         super().__init__(*given)
         services.append(self)
-server._Service = Service
+server.Service = Service
 REQUEST = "\\r\\n".join((
     "GET / HTTP/1.1", "Host: 10.0.0.1", "Upgrade: websocket", "Connection: Upgrade",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "",
