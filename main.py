@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PATIENCE = 2  # seconds for a person to press Ctrl-C before the watchdog starts
-_CLOSE_CHECKS = 50  # tenths of a second for closing everything after Ctrl-C
 
 _task: "Any" = None  # the role's, while it runs
 
@@ -124,7 +123,7 @@ async def live(role: "Any") -> None:
 async def end_role() -> None:
     """Have the role close everything: MicroPython's asyncio leaves it as Ctrl-C found it."""
     _task.cancel()
-    for _ in range(_CLOSE_CHECKS):
+    for _ in range(50):
         if _task is None:
             break
         await asyncio.sleep(0.1)

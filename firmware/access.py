@@ -27,25 +27,25 @@ class Guard:
 
     def __init__(self, settings: dict, tell: "Callable[[str, str], None]") -> None:
         self._tell = tell
-        self._origins = settings["origins"] or ()
-        self._own_scheme = "https://" if settings["cert_file"] else "http://"
+        self.origins = settings["origins"] or ()
+        self.scheme = "https://" if settings["cert_file"] else "http://"
         self._offenders: list = []  # (who, since when in ticks, pause in seconds)
         #: Addresses, with their ports, of connections that came with the watch_token.
         self.watchers: set = set()
-        self._credentials: Any = None
+        self.credentials: Any = None
         wanted = config.authorization(settings)
         if wanted:
             from firmware import credentials
 
-            self._credentials = credentials.Credentials(wanted, settings["watch_token"])
-        if "*" in self._origins:
+            self.credentials = credentials.Credentials(wanted, settings["watch_token"])
+        if "*" in self.origins:
             log('"origins" has "*": a page from anywhere may connect, in any browser that can')
 
     def check(self, request: "Any") -> "tuple | None":
         """None, or the HTTP response for a request that is not let in."""
         address = request.remote_address.rpartition(":")[0]
         origin = self._foreign_origin(request)
-        credentials = self._credentials
+        credentials = self.credentials
         if origin:
             # A name of its own, or such a page would shut out its reader's right requests too.
             address += " by a foreign page"
@@ -78,7 +78,7 @@ class Guard:
 
     def new_ticket(self) -> str:
         """What lets one WebSocket in that comes soon; "" where none is needed."""
-        return self._credentials.new_ticket() if self._credentials else ""
+        return self.credentials.new_ticket() if self.credentials else ""
 
     def _foreign_origin(self, request):
         """Where the page came from that asks and may not, "" where there is none.
@@ -89,10 +89,10 @@ class Guard:
         host = request.headers.get("host", "")
         origin = request.headers.get("origin", "")
         if not origin and host and not is_websocket(request):
-            origin = self._own_scheme + host
+            origin = self.scheme + host
         if not origin or origin in _PROGRAMS or _is_own(origin, host):
             return ""
-        for allowed in self._origins:
+        for allowed in self.origins:
             scheme, found, name = allowed.partition("*.")
             if allowed in ("*", origin) or (
                 found and origin.startswith(scheme) and origin.endswith("." + name)

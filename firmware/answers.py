@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 WIFI = "/wifi"
 
-_REFUSALS = 5  # lines a second; the serial log takes its time from everybody
 STARVED = 600  # seconds without memory for a single client
 
 _NO_SNIFF = ("X-Content-Type-Options", "nosniff")
@@ -25,9 +24,10 @@ class Answers:
     """Answers to requests; `service` is the server role, whose values and counters they tell."""
 
     def __init__(self, settings: dict, service: "Any") -> None:
-        self._settings = settings
+        self.settings = settings
         self._service = service
-        self._refusals = Bound(_REFUSALS, "refused %d more")
+        # Lines a second: the serial log takes its time from everybody.
+        self._refusals = Bound(5, "refused %d more")
         self._starved_since: Any = None
         #: That there has been none for a long time.
         self.is_starved = False
@@ -53,7 +53,7 @@ class Answers:
 
             return None if is_websocket(request) else wifi_form.response()
         if is_websocket(request):
-            if path not in (self._settings["path"], "/metrics"):
+            if path not in (self.settings["path"], "/metrics"):
                 return _text(404, "no WebSocket here")
             self._hint_at_subprotocols(request)
             return None
@@ -61,13 +61,13 @@ class Answers:
             if "ticket" in query.split("&"):
                 return _json(service.metrics(self.guard.new_ticket()))
             return _json(service.metrics())
-        if path == "/values" != self._settings["path"]:
+        if path == "/values" != self.settings["path"]:
             from firmware import reports
 
             return _json(reports.newest(service.values))
-        if path == "/history" != self._settings["path"] and service.values.history:
+        if path == "/history" != self.settings["path"] and service.values.history:
             return 200, _PLAIN + (_NO_STORE,), service.values.history.lines(tenths())
-        if path != "/" and path != self._settings["path"]:
+        if path != "/" and path != self.settings["path"]:
             return _text(404, "nothing here; the page is at /")
         found = page.response(request.headers.get("accept-encoding", ""))
         return found or _text(404, "this board has no page; put page.html on it")
@@ -96,7 +96,7 @@ class Answers:
             reason = "no memory"
         elif isinstance(error, Timeout):
             reason = "nothing came, or was taken, in time"
-        elif isinstance(error, OSError) and self._settings["cert_file"]:
+        elif isinstance(error, OSError) and self.settings["cert_file"]:
             # It may be who does not trust this board, and left in the middle.
             left = "SSL" not in str(error)
             reason = "no TLS: " + ("it went away" if left else describe_error(error))
@@ -123,7 +123,7 @@ class Answers:
         if not offered:
             return
         for name in offered.split(","):
-            if name.strip() in (self._settings["subprotocols"] or ()):
+            if name.strip() in (self.settings["subprotocols"] or ()):
                 return
         if self._refusals.allows():
             log(

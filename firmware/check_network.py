@@ -1,6 +1,6 @@
 """What check.py does, for names, addresses and urls; few boards load this."""
 
-from firmware.log import public_url
+from firmware.urls import public_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

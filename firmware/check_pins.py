@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
 INPUT_KINDS = ("analog", "digital", "count", "temperature")
 
-_MOST = 16  # names of each
 _NAME_SIZE = 24  # bytes
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 # What has a meaning of its own in a message.
@@ -25,33 +24,33 @@ def wrong_pins(settings: dict, chip: "Any") -> list:
 
     Each input and output becomes a dict, with `pin`, and `kind` for an input.
     """
-    checker = _Checker(settings, chip)
+    check = _Checker(settings, chip)
     for setting in ("inputs", "outputs"):
         given = settings[setting] or {}
-        if len(given) > _MOST:
-            checker.problems.append('"%s" has %d; at most %d' % (setting, len(given), _MOST))
-        complete: dict = {}
+        if len(given) > 16:
+            check.problems.append('"%s" has %d; at most 16' % (setting, len(given)))
+        found: dict = {}
         for name in sorted(given):
             entry = given[name]
             if isinstance(entry, int) and not isinstance(entry, bool):
                 entry = {"pin": entry}
-            checker.place = '"%s" in "%s"' % (name, setting)
+            check.place = '"%s" in "%s"' % (name, setting)
             if not _is_name(name):
-                checker.say(
+                check.say(
                     "is no name: letters, digits, _ - and . make one, no digit the first, "
                     "at most %d" % _NAME_SIZE
                 )
             elif name in _RESERVED or (name == "pin0" and setting == "outputs"):
-                checker.say("is a word with a meaning of its own; take another name")
+                check.say("is a word with a meaning of its own; take another name")
             elif setting == "outputs" and name in (settings["inputs"] or ()):
-                checker.say("is an input as well; take another name")
+                check.say("is an input as well; take another name")
             elif not isinstance(entry, dict):
-                checker.say('is %s; allowed: a GPIO, or { "pin": GPIO, ... }' % json.dumps(entry))
+                check.say('is %s; allowed: a GPIO, or { "pin": GPIO, ... }' % json.dumps(entry))
             else:
-                complete[name] = entry = dict(entry)
-                checker.check_entry(setting, name, entry)
-        settings[setting] = complete or None
-    return checker.problems
+                found[name] = entry = dict(entry)
+                check.check_entry(setting, name, entry)
+        settings[setting] = found or None
+    return check.problems
 
 
 class _Checker:
@@ -59,9 +58,9 @@ class _Checker:
         profile = boards.profile(settings)
         self.problems: list = []
         self.place = ""
-        self._able: Any = boards.CHIPS[chip]
-        self._board = settings["board"]
-        self._taken = {profile[wire]: wire for wire in boards.WIRES if wire in profile}
+        self.able: Any = boards.CHIPS[chip]
+        self.board = settings["board"]
+        self._taken = {profile[name]: name for name in boards.WIRES if name in profile}
         self._taken.update(dict.fromkeys(profile.get("radio", ()), "the radio"))
         if settings["role_pin"] is not None:
             self._taken[settings["role_pin"]] = "role_pin"
@@ -72,11 +71,11 @@ class _Checker:
         self.problems.append(self.place + " " + problem)
 
     def check_entry(self, setting, name, entry):
-        able = self._able
+        able = self.able
         fits = able["free"]
         if setting == "outputs":
             pwm = entry.get("pwm") is not None
-            top = 100 if pwm else 1
+            last = 100 if pwm else 1
             rules: dict = {
                 "pin": None,
                 "pwm": (_whole(8, 40000), "a frequency, a whole number from 8 to 40000"),
@@ -84,9 +83,9 @@ class _Checker:
                 "idle": (_level(pwm), "0 to 100" if pwm else "0 or 1"),
                 "states": (_is_states, 'two texts, like ["off", "on"]'),
             }
-            if top == 100:
+            if last == 100:
                 del rules["states"]
-            fits = [fit for fit in fits if fit not in able["input"]]
+            fits = [one for one in fits if one not in able["input"]]
         else:
             if entry.get("kind") is None:
                 analog = entry.get("pin") in able["analog"]
@@ -99,7 +98,7 @@ class _Checker:
             if kind == "analog":
                 fits = able["analog"]
             elif entry.get("pull") is not None:
-                fits = [fit for fit in fits if fit not in able["floating"]]
+                fits = [one for one in fits if one not in able["floating"]]
         for key in sorted(entry):
             value = entry[key]
             if key not in rules:
@@ -114,9 +113,9 @@ class _Checker:
 
     def _check_pin(self, pin, fits, name):
         if isinstance(pin, bool) or pin not in fits:
-            allowed = ", ".join([str(fit) for fit in fits if fit not in self._taken])
+            allowed = ", ".join([str(one) for one in fits if one not in self._taken])
             found = "has no pin" if pin is None else "has pin %s" % json.dumps(pin)
-            self.say('%s; allowed on board "%s": %s' % (found, self._board, allowed))
+            self.say('%s; allowed on board "%s": %s' % (found, self.board, allowed))
         elif pin in self._taken:
             self.say("has pin %d, which is %s" % (pin, self._taken[pin]))
         else:
@@ -148,7 +147,7 @@ def _is_name(name):
     data = name.encode()
     return (
         0 < len(data) <= _NAME_SIZE
-        and not [letter for letter in data if letter not in _LETTERS]
+        and not [byte for byte in data if byte not in _LETTERS]
         and not data[:1].isdigit()
     )
 
@@ -186,12 +185,14 @@ def _is_states(value):
     )
 
 
-def _is_dict(value):
-    return isinstance(value, dict)
-
-
 # As in check.py; the rest is for wrong_pins().
 KINDS = {
-    "inputs": (_is_dict, '{ "light": GPIO, "door": { "pin": GPIO, "kind": "digital" }, ... }'),
-    "outputs": (_is_dict, '{ "lamp": GPIO, "fan": { "pin": GPIO, "pwm": 1000 }, ... }'),
+    "inputs": (
+        lambda value: isinstance(value, dict),
+        '{ "light": GPIO, "door": { "pin": GPIO, "kind": "digital" }, ... }',
+    ),
+    "outputs": (
+        lambda value: isinstance(value, dict),
+        '{ "lamp": GPIO, "fan": { "pin": GPIO, "pwm": 1000 }, ... }',
+    ),
 }

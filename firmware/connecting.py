@@ -10,7 +10,8 @@ from microws.reconnecting import Pauses
 
 from firmware import config, net
 from firmware.describe import describe_error, describe_message
-from firmware.log import log, public_url, uptime
+from firmware.log import log, uptime
+from firmware.urls import public_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_mem_free: "Any" = getattr(gc, "mem_free", None)  # CPython has none
+mem_free: "Any" = getattr(gc, "mem_free", None)  # CPython has none
 
 
 class Counters:
     """Since the start; bytes are those of messages, without what carries them."""
 
     def __init__(self) -> None:
-        self._values: dict = {
+        self.values: dict = {
             "clients_ever": 0,
             "messages_in": 0,
             "bytes_in": 0,
@@ -32,8 +32,8 @@ class Counters:
 
     def add(self, name: str, count: int = 1) -> int:
         """Count; gives how many there are now."""
-        self._values[name] += count
-        return self._values[name]
+        self.values[name] += count
+        return self.values[name]
 
     def received(self, message: "str | bytes") -> None:
         self.add("messages_in")
@@ -45,24 +45,24 @@ class Counters:
 
     def closed(self, code: int) -> None:
         """One connection more that ended with this code."""
-        closed = self._values["closed"]
+        closed = self.values["closed"]
         closed[str(code)] = closed.get(str(code), 0) + 1
 
     def measure(self) -> "int | None":
         """Bytes of free heap, None where nobody knows."""
-        if _mem_free is None:
+        if mem_free is None:
             return None
         gc.collect()  # what waits to be collected is free as well
-        free = _mem_free()
-        least = self._values["heap_free_lowest"]
+        free = mem_free()
+        least = self.values["heap_free_lowest"]
         if least is None or free < least:
-            self._values["heap_free_lowest"] = free
+            self.values["heap_free_lowest"] = free
         return free
 
     def report(self, more: dict) -> str:
         """All of it, and more, as JSON."""
         report = {"uptime": uptime(), "heap_free": self.measure()}
-        report.update(self._values)
+        report.update(self.values)
         report.update(more)
         return json.dumps(report)
 

@@ -4,7 +4,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing import Any
 
 _RECORD = "<IBf"  # tenths of a second since the start, which name, the value
 _SIZE = 9  # bytes of it
@@ -27,9 +27,9 @@ class History:
                 break
             except MemoryError:
                 size //= 2
-        self._end = 0  # of the records
+        self.end = 0  # of the records
         self._names: list = []
-        self._steps = 0  # a bit for each name whose values are on or off as yet
+        self.steps = 0  # a bit for each name whose values are on or off as yet
 
     def add(self, now: int, name: str, value: object) -> None:
         """Keep a value of a name; what is no number is left out. `now` is in tenths of seconds."""
@@ -40,22 +40,22 @@ class History:
         elif len(self._names) < _MOST_NAMES:
             number = len(self._names)
             self._names.append(name)
-            self._steps |= 1 << number
+            self.steps |= 1 << number
         else:
             return
         if value not in (0, 1):
-            self._steps &= ~(1 << number)
-        if self._end == len(self._data):
+            self.steps &= ~(1 << number)
+        if self.end == len(self._data):
             self._thin_out()
-        struct.pack_into(_RECORD, self._data, self._end, now, number, value)
-        self._end += _SIZE
+        struct.pack_into(_RECORD, self._data, self.end, now, number, value)
+        self.end += _SIZE
 
-    def lines(self, now: int) -> "Iterator[bytes]":
-        """`SECONDS-AGO NAME:VALUE`, the oldest first, some lines at a time."""
+    def lines(self, now: int) -> "Any":
+        """`SECONDS-AGO NAME:VALUE` in bytes, the oldest first, some lines at a time."""
         at = 0
-        while at < self._end:
+        while at < self.end:
             text = ""
-            last = min(at + _PIECE * _SIZE, self._end)
+            last = min(at + _PIECE * _SIZE, self.end)
             while at < last:
                 start, number, value = struct.unpack_from(_RECORD, self._data, at)
                 ago = max(0, now - start)
@@ -71,10 +71,10 @@ class History:
         for at in range(0, end, _SIZE):
             number = data[at + 4]
             seen[number] = (seen[number] + 1) & 3
-            if seen[number] in ((0, 1) if self._steps >> number & 1 else (1, 3)):
+            if seen[number] in ((0, 1) if self.steps >> number & 1 else (1, 3)):
                 data[to : to + _SIZE] = data[at : at + _SIZE]
                 to += _SIZE
         if to == end:
             to -= _SIZE  # each name was there once
-        self._end = to + len(data) - end
-        data[to : self._end] = data[end:]
+        self.end = to + len(data) - end
+        data[to : self.end] = data[end:]

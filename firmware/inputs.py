@@ -15,7 +15,6 @@ _machine: "Any" = machine  # the type stubs are those of one chip
 _FULL = 65535  # of machine.ADC.read_u16()
 _LOOK_EVERY = 0.02  # seconds, at a switch; what is shorter is its bouncing
 _SHORTEST = 0.05  # seconds between two messages about a switch
-_STEPS = 1000  # of a scale that are told apart, about: the converter has few more
 
 
 def make_inputs(entries: dict, interval: float) -> dict:
@@ -38,7 +37,8 @@ def scaled(read: "Callable[[], int]", first: float, last: float) -> "Callable[[]
     """A function that gives what is read on a scale from `first` to `last`."""
     step: float = 1
     digits = 0
-    while step > abs(last - first) / _STEPS and digits < 6:
+    # About a thousand steps of it are told apart: the converter has few more.
+    while step > abs(last - first) / 1000 and digits < 6:
         digits += 1
         step /= 10
 
@@ -65,10 +65,10 @@ class _Switch(Input):
 
     def look(self):
         value = self.read()
-        is_steady = value == self._before or self.told is None
+        same = value == self._before or self.told is None
         self._before = value
         self._waited += 1
-        if not is_steady:
+        if not same:
             return False
         self.newest = value
         if value == self.told or self._waited < self._wait:
@@ -85,9 +85,9 @@ class _Counter(Input):
     def __init__(self, pin, interval, change):
         super().__init__(self._read, interval, change)
         self._count = 0
-        pin.irq(self._add, machine.Pin.IRQ_RISING)
+        pin.irq(self.add, machine.Pin.IRQ_RISING)
 
-    def _add(self, pin):
+    def add(self, pin):
         # It may be an interrupt, which must not allocate.
         self._count += 1
 
@@ -106,8 +106,8 @@ def _analog(entry, interval):
 def _input_pin(entry):
     pull = entry.get("pull")
     if pull:
-        way = machine.Pin.PULL_UP if pull == "up" else machine.Pin.PULL_DOWN
-        return machine.Pin(entry["pin"], machine.Pin.IN, way)
+        pull = machine.Pin.PULL_UP if pull == "up" else machine.Pin.PULL_DOWN
+        return machine.Pin(entry["pin"], machine.Pin.IN, pull)
     return machine.Pin(entry["pin"], machine.Pin.IN)
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _network: "Any" = network
 _machine: "Any" = machine
 
-_VERSION = (b"\x00\x39\x00", b"\x04")  # how to read that register, and what it holds
-
 
 def make(kind: str, profile: dict) -> tuple:
     """The interface of this board, by its class in `network`, and what ask_version() takes.
@@ -52,12 +50,11 @@ def bring_up(kind: str, interface: "Any", settings: dict) -> None:
 
 def ask_version(spi: "Any", cs: "Any") -> None:
     """OSError where no W5500 answers: the driver would wait for ever for one that is not there."""
-    request, expected = _VERSION
     cs(0)
-    spi.write(request)
+    spi.write(b"\x00\x39\x00")  # to read the register with its version
     found = spi.read(1)
     cs(1)
-    if found != expected:
+    if found != b"\x04":
         raise OSError("SPI reads %s" % found[0])
 
 
@@ -72,7 +69,7 @@ def _spi(profile, *baudrate):
 
 
 def _lan(profile):
-    lan = _network.LAN(
+    found = _network.LAN(
         phy_type=_network.PHY_W5500,
         phy_addr=1,  # required, and of no meaning to a W5500
         spi=_spi(profile),
@@ -81,7 +78,7 @@ def _lan(profile):
         # The driver pulses it; nobody else may touch these pins.
         reset=None if profile["reset"] is None else machine.Pin(profile["reset"]),
     )
-    return lan, ()
+    return found, ()
 
 
 def _wiznet5k(profile):

@@ -90,7 +90,7 @@ class Bound:
     """
 
     def __init__(self, most: int, rest: str) -> None:
-        self._most = most
+        self.most = most
         self._rest = rest
         self._count = 0  # in this second
         self._last = 0  # when that was
@@ -99,22 +99,13 @@ class Bound:
         """Whether one more line may be logged; it counts."""
         self.tell()
         self._count += 1
-        return self._count <= self._most
+        return self._count <= self.most
 
     def tell(self) -> None:
         """Tell of what was left out, once its second is over: to be called now and then."""
         now = uptime()
         if now != self._last:
-            if self._count > self._most:
-                log(self._rest % (self._count - self._most))
+            if self._count > self.most:
+                log(self._rest % (self._count - self.most))
             self._last = now
             self._count = 0
-
-
-def public_url(url: str) -> str:
-    """The url without what may be secret in it: user, password and query."""
-    url, _, query = url.partition("?")
-    start = url.find("://") + 3 if "://" in url else 0
-    authority, slash, path = url[start:].partition("/")
-    host = authority.split("@")[-1]
-    return url[:start] + host + slash + path + ("?..." if query else "")

@@ -23,8 +23,6 @@ _CHECK_EVERY = 0.2  # seconds
 _TELL_EVERY = 50  # checks
 _LOOK_EVERY = 1  # seconds
 _RESTART_AFTER = 120  # seconds without an address, and again after as many
-_RESET_AFTER = 600
-_UNPLUGGED_RESET_AFTER = 3600  # a cable that is out is most often out on purpose
 _NO_LINK = "no link; is the network cable plugged in, at both ends?"
 _NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
 # How many clients a port has TCP connections for, by the limits in its sources.
@@ -32,17 +30,12 @@ _NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP
 #   one that is refused, and one that asks for the page or the counters.
 #   Others have lwIP without its sockets: MEMP_NUM_TCP_PCB is 5, the listening ones apart, and the
 #   oldest that closes makes room. That is 4 clients and one that is refused or asks.
-_CLIENTS = {"esp32": 6, "rp2": 4, "pyboard": 4, "mimxrt": 4}
-# The W5500 itself has eight: one is kept for what goes out, two answer who is refused or asks.
-_CLIENTS_OF_W5500 = 5
-_CLIENTS_ELSEWHERE = 8
+_LWIP = ("rp2", "pyboard", "mimxrt")
 _CHECK = "; check wiring and power, then reset the board"
 # lwIP without its sockets has 8000 bytes (MEM_SIZE) for all that was sent and not acknowledged,
 # and where these are full, a write waits up to 10 s. So each client has its share of a half, and
 # one page goes at a time, which takes up to 6400 (TCP_SND_BUF) where its reader stops.
-_LWIP = ("rp2", "pyboard", "mimxrt")
 _UNACKNOWLEDGED = 1000  # bytes
-_PENDING = 3  # handshakes and pages at a time elsewhere: what clients need they must not take
 
 _kind = ""  # the interface's class in `network`
 _interface: "Any" = None
@@ -204,17 +197,25 @@ def has_own_wifi() -> bool:
 
 def most_clients(wanted: "int | None") -> int:
     """How many clients a server can have here, and wants; the log tells where it wants more."""
-    most = _CLIENTS.get(sys.platform, wanted or _CLIENTS_ELSEWHERE)
+    most = wanted or 8
     if _kind == "W5500":
-        most = _CLIENTS_OF_W5500
+        # It has eight: one is kept for what goes out, two answer who is refused or asks.
+        most = 5
+    elif sys.platform == "esp32":
+        most = 6
+    elif sys.platform in _LWIP:
+        most = 4
     if wanted and wanted > most:
         log('"max_clients" is %d; this board has connections for %d' % (wanted, most))
     return min(wanted or most, most)
 
 
 def most_pending() -> int:
-    """How many connections may be on their way to a WebSocket, or get a page, at a time."""
-    return 1 if _is_on_lwip() else _PENDING
+    """How many connections may be on their way to a WebSocket, or get a page, at a time.
+
+    What clients need they must not take.
+    """
+    return 1 if _is_on_lwip() else 3
 
 
 def most_unacknowledged() -> "int | None":
@@ -279,14 +280,15 @@ def _missing(settings):
         if status == _network.STAT_NO_AP_FOUND:
             return "no Wi-Fi %s in reach" % name
         return "waiting for an address from Wi-Fi " + name
-    linked = status == _network.ETH_CONNECTED if _kind == "LAN" else status != 0
-    return _NO_DHCP if linked else _NO_LINK
+    if status == _network.ETH_CONNECTED if _kind == "LAN" else status != 0:
+        return _NO_DHCP
+    return _NO_LINK
 
 
 def _reset_after(missing):
     if missing == _NO_LINK:
-        return _UNPLUGGED_RESET_AFTER
-    return _RESTART_AFTER if _problem else _RESET_AFTER  # nothing less cures a dead chip
+        return 3600  # a cable that is out is most often out on purpose
+    return _RESTART_AFTER if _problem else 600  # nothing less cures a dead chip
 
 
 def _silent(error):

@@ -32,9 +32,9 @@ class Output:
         if self.pwm:
             self.range = "0 to 100"
             pin = machine.Pin(entry["pin"])
-            self._pin: Any = machine.PWM(pin, freq=self.pwm, duty_u16=self._duty())
+            self.pin: Any = machine.PWM(pin, freq=self.pwm, duty_u16=self._duty())
         else:
-            self._pin = machine.Pin(entry["pin"], machine.Pin.OUT, value=self._level)
+            self.pin = machine.Pin(entry["pin"], machine.Pin.OUT, value=self._level)
 
     def value(self, level: "Any" = None) -> "Any":
         """Its state; with a level it is set, and told where that changes it.
@@ -94,9 +94,9 @@ class Output:
 
     def _write(self):
         if self.pwm:
-            self._pin.duty_u16(self._duty())
+            self.pin.duty_u16(self._duty())
         else:
-            self._pin.value(self._level)
+            self.pin.value(self._level)
 
     def _duty(self):
         return int(self._level * _FULL / 100)
@@ -135,11 +135,10 @@ class Outputs(dict):
 
     def set(self, given: dict, may: bool) -> "tuple[list, str]":
         """Set these, all or none: what changed, pairs of name and level, and what is wrong."""
-        is_sample = "t" in given  # another board's, which has names of its own
         wanted = []
         for name in given:
             if name not in self:
-                if is_sample:
+                if "t" in given:  # another board's sample, which has names of its own
                     continue
                 return [], "error: there is no output %s" % str(name)[:_COMMAND_SIZE]
             if not may:
@@ -148,15 +147,15 @@ class Outputs(dict):
             if level is None:
                 return [], "error: %s takes %s" % (name, self[name].range)
             wanted.append((name, level))
-        return [item for item in wanted if self[item[0]].switch(item[1])], ""
+        return [one for one in wanted if self[one[0]].switch(one[1])], ""
 
     def idle(self) -> None:
         """The last peer has left."""
-        for output in self.values():
-            if output.idle is not None:
-                output.value(output.idle)
+        for one in self.values():
+            if one.idle is not None:
+                one.value(one.idle)
 
     def rest(self) -> None:
         """The program ends: each as it was at the start."""
-        for output in self.values():
-            output.reset()
+        for one in self.values():
+            one.reset()

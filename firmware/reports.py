@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 _FULL = 65535  # of an analog input without a scale
 
 
-def first_message(values: "Any", about: dict) -> str:
-    """All names with their kinds, units, ranges and states; `about` the board goes with them."""
+def first_message(values: "Any", more: dict) -> str:
+    """All names with their kinds, units, ranges and states, and `more` about the board."""
     message: dict = {"inputs": {}, "outputs": {}}
-    message.update(about)
+    message.update(more)
     for name, one in values.inputs.items():
         entry = one.entry
         found: dict = {"kind": one.kind, "value": one.newest}
@@ -24,12 +24,12 @@ def first_message(values: "Any", about: dict) -> str:
         elif one.kind == "digital":
             found["range"] = (0, 1)
         message["inputs"][name] = _labelled(found, entry)
-    for name, output in (values.outputs or {}).items():
-        found = {"value": output.value(), "range": (0, 100 if output.pwm else 1)}
-        if output.pwm:
-            found["pwm"] = output.pwm
+    for name, one in (values.outputs or {}).items():
+        found = {"value": one.value(), "range": (0, 100 if one.pwm else 1)}
+        if one.pwm:
+            found["pwm"] = one.pwm
             found["unit"] = "%"
-        message["outputs"][name] = _labelled(found, output.entry)
+        message["outputs"][name] = _labelled(found, one.entry)
     return dumps(message)
 
 
@@ -37,17 +37,17 @@ def newest(values: "Any") -> str:
     """{name: {"value": ..., "unit": ..., "t": ...}} of all; "time" where the clock is set."""
     now = stamp(tenths())
     found = {}
-    for name, (value, then) in values.newest.items():
-        about: dict = {"value": value, "t": then / 10}
+    for name, (value, at) in values.newest.items():
+        more: dict = {"value": value, "t": at / 10}
         if "time" in now:
-            about["time"] = now["time"] - int(now["t"] - then / 10)
+            more["time"] = now["time"] - int(now["t"] - at / 10)
         one = values.inputs.get(name)
         if one and one.entry.get("unit"):
-            about["unit"] = one.entry["unit"]
-        output = values.outputs and values.outputs.get(name)
-        if output and output.pwm:
-            about["unit"] = "%"
-        found[name] = about
+            more["unit"] = one.entry["unit"]
+        one = values.outputs and values.outputs.get(name)
+        if one and one.pwm:
+            more["unit"] = "%"
+        found[name] = more
     return dumps(found)
 
 

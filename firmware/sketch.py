@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 _sys: "Any" = sys
 
 FILE = "sketch.py"
-_STATE = "sketch.txt"  # the check sum of the sketch, what it was doing, crashes with it in a row
+_STATE = "sketch.txt"  # the check sum of the sketch, its state, crashes with it in a row
 _LOOK_EVERY = 1  # seconds
 _LONGEST = 1000  # milliseconds that a call may hold up all the others
-_MOST_CRASHES = 3
 _GOOD_RUN = 600  # seconds after which a crash is the first in its row
 _OURS = ("firmware", "microws", "asyncio")  # modules that no exchange of the sketch concerns
 
@@ -41,49 +40,49 @@ class Sketch:
         #: How many errors there were in it, and the last one in words.
         self.errors = 0
         self.error = ""
-        self._module: Any = None
+        self.module: Any = None
         self._stamp: Any = None  # of the file that is loaded
-        self._is_starting = False
+        self.starting = False
         self._before: Any = ()  # the modules that were there without it
         self._tasks: list = []
         self._calls: list = []  # what is under way, by name
-        self._lines = Bound(1, "%d more errors in the sketch")
+        self.lines = Bound(1, "%d more errors in the sketch")
 
     async def live(self) -> None:
         """Load it again when the file has changed, without end."""
         while True:
-            self._lines.tell()
-            calls = list(self._calls)
+            self.lines.tell()
+            name = self._calls[0] if self._calls else ""
             start = ticks_ms()
             await asyncio.sleep(_LOOK_EVERY)
             late = ticks_diff(ticks_ms(), start) - 1000 * _LOOK_EVERY
-            if calls and late > _LONGEST:
-                self._tell_blocking(calls[0], late)
+            if name and late > _LONGEST:
+                self._tell_blocking(name, late)
             if self._stamp is not None:
                 await self.look()
 
     async def look(self) -> None:
         """Load it, where it is new; `setup()` is to find the network up."""
         stamp = _stamp()
-        if stamp == self._stamp or self._is_starting:
+        if stamp == self._stamp or self.starting:
             return
-        is_first = self._stamp is None
+        first = self._stamp is None
         self._stamp = stamp
-        self._is_starting = True
+        self.starting = True
         try:
-            if not is_first:
+            if not first:
                 self.stop()
             if stamp:
-                await self._start(is_first)
+                await self._start(first)
         finally:
-            self._is_starting = False
+            self.starting = False
 
     def stop(self) -> None:
         """End all that it began, and forget it."""
         for task in self._tasks:
             task.cancel()
         self._tasks = []
-        self._module = None
+        self.module = None
         for name in list(sys.modules):
             if name not in self._before and name.split(".")[0] not in _OURS:
                 del sys.modules[name]
@@ -93,14 +92,14 @@ class Sketch:
 
     def has(self, name: str) -> bool:
         """Whether it has a function of this name."""
-        return hasattr(self._module, name)
+        return hasattr(self.module, name)
 
     async def call(self, name: str, *args: "Any") -> "Any":
         """Call a function of it, if it has that; what it returns for a peer: a text or bytes."""
         if not self.has(name):
             return None
-        result = await self._run(getattr(self._module, name), args, name)
-        return result if result is None or isinstance(result, (str, bytes)) else str(result)
+        reply = await self._run(getattr(self.module, name), args, name)
+        return reply if reply is None or isinstance(reply, (str, bytes)) else str(reply)
 
     async def message(self, message: "str | bytes", client: "Any") -> "Any":
         """What it answers to a message. What begins with "error:" is never answered."""
@@ -119,57 +118,57 @@ class Sketch:
             await self._run(function, (), name)
             await asyncio.sleep(seconds)
 
-    async def _start(self, is_first):
-        total = _check_sum()
-        before, doing, crashes = _read_state()
-        if before != total:
-            doing, crashes = "", 0
-        elif is_first and doing == "running" and machine.reset_cause() == machine.WDT_RESET:
-            crashes += 1
-        if doing == "starting":
-            _write_state(total, "waiting", crashes)
+    async def _start(self, first):
+        check = _check_sum()
+        before, state, count = _read_state()
+        if before != check:
+            state, count = "", 0
+        elif first and state == "running" and machine.reset_cause() == machine.WDT_RESET:
+            count += 1
+        if state == "starting":
+            _write_state(check, "waiting", count)
             self._tell(
                 "%s did not get through its start: this time the board runs without it. Put a "
                 "new one on the board" % FILE
             )
             return
-        if crashes >= _MOST_CRASHES:
+        if count >= 3:
             self._tell(
                 "%s is left out: the board crashed %d times with it. Put a new one on the board"
-                % (FILE, crashes)
+                % (FILE, count)
             )
             return
-        _write_state(total, "starting", crashes)
-        log("starting " + FILE)
+        _write_state(check, "starting", count)
+        log("starting sketch.py")
         board._sketch = self
         board.inputs = self.values.inputs
         board.outputs = self.values.outputs or {}
         self._before = set(sys.modules)
-        await self._run(self._load, (), "import")
+        await self._run(self.load, (), "import")
         await self.call("setup")
-        _write_state(total, "running", crashes)
+        _write_state(check, "running", count)
 
-    def _load(self):
+    def load(self):
         if hasattr(sys, "dont_write_bytecode"):  # CPython, which may take an older file for this
             _sys.dont_write_bytecode = True
             _sys.path_importer_cache.clear()
-        self._module = __import__("sketch")
+        self.module = __import__("sketch")
 
     async def _run(self, function, args, name):
         """Call it, and wait for its end where it is async; None where it fails."""
         start = ticks_ms()
         self._calls.append(name)
         try:
-            result = function(*args)
-            took = ticks_diff(ticks_ms(), start)
-            if took > _LONGEST:
-                self._tell_blocking(name, took)
-            if hasattr(result, "send") and hasattr(result, "throw"):
-                result = await result
-            return result
+            reply = function(*args)
+            late = ticks_diff(ticks_ms(), start)
+            if late > _LONGEST:
+                self._tell_blocking(name, late)
+            if hasattr(reply, "send") and hasattr(reply, "throw"):
+                reply = await reply
+            return reply
         except Exception as error:
             self.errors += 1
-            if self._lines.allows():
+            if self.lines.allows():
                 self._tell(_where(error))
             return None
         finally:
@@ -180,18 +179,18 @@ class Sketch:
         log(text)
         self.say("error: " + text)
 
-    def _tell_blocking(self, name, took):
+    def _tell_blocking(self, name, late):
         log(
             "%s: %s held up everything for %.1f s; `await asyncio.sleep()` lets the others go on"
-            % (FILE, name, took / 1000)
+            % (FILE, name, late / 1000)
         )
 
 
 def count_crash() -> None:
     """The program crashed while there was a sketch; see Sketch._start()."""
-    total, doing, crashes = _read_state()
-    if doing in ("running", "starting"):
-        _write_state(total, "crashed", crashes + 1 if uptime() < _GOOD_RUN else 1)
+    check, state, count = _read_state()
+    if state in ("running", "starting"):
+        _write_state(check, "crashed", count + 1 if uptime() < _GOOD_RUN else 1)
 
 
 def _stamp():
@@ -203,28 +202,28 @@ def _stamp():
 
 
 def _check_sum():
-    total = 0
+    check = 0
     with open(FILE, "rb") as file:
         while True:
-            piece = file.read(256)
-            if not piece:
-                return "%x" % total
-            total = binascii.crc32(piece, total)
+            data = file.read(256)
+            if not data:
+                return "%x" % check
+            check = binascii.crc32(data, check)
 
 
 def _read_state():
     try:
         with open(_STATE) as file:
-            total, doing, crashes = file.read().split()
-        return total, doing, int(crashes)
+            check, state, count = file.read().split()
+        return check, state, int(count)
     except (OSError, ValueError):
         return "", "", 0
 
 
-def _write_state(total, doing, crashes):
+def _write_state(check, state, count):
     try:
         with open(_STATE, "w") as file:
-            file.write("%s %s %d" % (total, doing, crashes))
+            file.write("%s %s %d" % (check, state, count))
     except OSError as error:
         log("%s cannot be written: %s" % (_STATE, error))
 

@@ -82,7 +82,7 @@ class Values:
         if self.is_json:
             from firmware import samples
 
-            self._samples = samples
+            self.samples = samples
         if settings["inputs"]:
             from firmware import inputs
 
@@ -170,7 +170,7 @@ class Values:
     def texts(self, items: list, now: int) -> list:
         """The messages for these, as the setting `format` wants them."""
         if self.is_json:
-            return [self._samples.sample(now, items)]
+            return [self.samples.sample(now, items)]
         return ["%s:%s" % (name, text_of(value)) for name, value in items]
 
     def command(self, message: "str | bytes", source: "Any", may: bool = True) -> "str | None":

@@ -54,7 +54,11 @@ sys.modules["os"] = _Os(os)
 
 def __getattr__(name):
     # In a module of their own, for a small heap: on a board they take none.
-    if name not in ("PWM", "WDT", "Timer", "mem32"):
+    if name == "PWM":
+        import machine_pwm
+
+        return machine_pwm.PWM
+    if name not in ("WDT", "Timer", "mem32"):
         raise AttributeError("'module' object has no attribute '%s'" % name)
     import machine_rest
 

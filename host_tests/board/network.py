@@ -63,10 +63,10 @@ def hostname(name=None):
 
 
 class Interface:
-    chips: tuple = ()
+    chips = ""  # that have such an interface
 
     def __init__(self):
-        if machine.chip not in self.chips:
+        if machine.chip not in self.chips.split():
             raise AttributeError("'module' object has no attribute")
         self._active = False
         self._mac = burnt_mac
@@ -123,7 +123,7 @@ _lan = None
 
 
 class Lan(Interface):
-    chips = tuple("ESP32" + name for name in ("", "S2", "S3", "C3", "C5", "C6", "H2", "P4"))
+    chips = "ESP32 ESP32S2 ESP32S3 ESP32C3 ESP32C5 ESP32C6 ESP32H2 ESP32P4"
 
     def __init__(self, wiring):
         super().__init__()

@@ -11,7 +11,7 @@ STAT_WRONG_PASSWORD = 202
 
 
 class WIZNET5K(network.Interface):
-    chips = ("RP2040", "RP2350")
+    chips = "RP2040 RP2350"
 
     def __init__(self, spi, cs, rst, intn=None):
         super().__init__()
@@ -39,7 +39,7 @@ class WIZNET5K(network.Interface):
 
 
 class WLAN(network.Interface):
-    chips = tuple(chip for chip in network.Lan.chips + WIZNET5K.chips if chip != "ESP32H2")
+    chips = (network.Lan.chips + " " + WIZNET5K.chips).replace("ESP32H2", "")
 
     def __init__(self, kind):
         super().__init__()

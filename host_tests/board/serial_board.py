@@ -15,6 +15,7 @@ import sys
 
 import ffi
 import machine
+import machine_pwm  # noqa: F401
 import machine_rest  # noqa: F401  (the file system of this computer is about to go)
 import network_rest  # noqa: F401
 from flash import mount

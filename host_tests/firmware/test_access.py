@@ -359,7 +359,7 @@ def test_a_ticket_does_not_hold_for_long(monkeypatch, asked):
     first = guard.new_ticket()
     for _ in range(4):
         guard.new_ticket()
-    assert len(guard._credentials._tickets) == 4
+    assert len(guard.credentials._tickets) == 4
     assert not comes_in(first)
     assert not comes_in("")
 

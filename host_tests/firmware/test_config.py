@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from firmware import boards, config, log
+from firmware import boards, config, urls
 from firmware.settings import defaults
 
 # What is in the file, and what the line for each problem holds, in order.
@@ -494,7 +494,7 @@ def test_no_secret_is_told(load, text):
     ],
 )
 def test_public_url_hides_what_may_be_secret(url, shown):
-    assert log.public_url(url) == shown
+    assert urls.public_url(url) == shown
 
 
 def test_inputs_and_outputs_are_made_complete(load):

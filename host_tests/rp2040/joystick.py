@@ -58,7 +58,7 @@ async def main():
     for end in ends[1:]:
         end._peer.feed(b"")  # it says nothing, and takes everything
     ends[0]._peer.feed(SAID, True)
-    counts = service.counters._values
+    counts = service.counters.values
     count = lambda: counts["messages_in"] + counts["skipped"]
     while count() < 50:
         await asyncio.sleep(0.1)
