@@ -1,5 +1,6 @@
 """What the tests of every room share."""
 
+import gc
 import signal
 import sys
 
@@ -54,6 +55,12 @@ def pytest_make_collect_report(collector):
     if report.outcome != "passed":
         sys.modules.pop(".".join(collector.path.relative_to(TOP).with_suffix("").parts), None)
     return report
+
+
+def pytest_collection_finish():
+    # The library collects garbage, and need not look through thousands of tests each time.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure():
