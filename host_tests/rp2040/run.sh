@@ -12,7 +12,7 @@ if [ "${1-}" != --full ]; then
     ./host_tests/setup.sh venv micropython64 rp2040
     exec "${tests[@]}" -m 'not full' "$@"
 fi
-./host_tests/setup.sh venv micropython64 rp2040
+./host_tests/setup.sh venv micropython64 rp2040 autobahn
 ./host_tests/rp2040/firmware.sh newest
 "${tests[@]}" "${@:2}"
 ./host_tests/bench/run.sh --bare-metal

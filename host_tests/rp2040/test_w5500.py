@@ -3,6 +3,7 @@
 import contextlib
 import json
 import queue
+import subprocess
 import threading
 import urllib.request
 
@@ -12,8 +13,9 @@ from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from firmware.deploy import board_files
+from host_tests.conformance import run as conformance
 from host_tests.rp2040.board import PATIENCE, Board
-from host_tests.rp2040.file_system import file_system
+from host_tests.rp2040.file_system import file_system, library, programs
 from host_tests.support.paths import TOP
 from host_tests.support.ports import free_port
 from host_tests.support.tools import tool
@@ -98,6 +100,15 @@ def test_ten_come_together(server):
             assert ws.recv(timeout=PATIENCE).startswith("pin0:")
 
 
+@FULL
+def test_a_hundred_come_one_after_the_other(server):
+    """Each gets a place at once that the one before gave back, and nothing of it is left."""
+    _, port = server
+    for _ in range(100):
+        with client(port) as ws:
+            assert ws.recv(timeout=PATIENCE).startswith("pin0:")
+
+
 def test_a_cable_that_is_pulled_and_plugged(server):
     board, port = server
     board.pull_or_plug()
@@ -129,3 +140,66 @@ def test_the_client_role(tmp_path):
         finally:
             off(board)
         listening.shutdown()
+
+
+@FULL
+def test_two_boards_talk_to_each_other(tmp_path):
+    port = free_port()
+    roles = {
+        "server": ({"role": "server", "port": 80}, {80: port}),
+        "client": ({"role": "client", "url": f"ws://10.0.0.1:{port}/"}, {}),
+    }
+    with contextlib.ExitStack() as stack:
+        boards = {}
+        for role, (config, ports) in roles.items():
+            folder = tmp_path / role
+            folder.mkdir()
+            boards[role] = power_on(folder, config, ports)
+            stack.callback(off, boards[role])
+        boards["client"].says("connected to 10.0.0.1", "received pin0:", "received pin0:")
+        boards["server"].says("connected from", "client 1: received pin0:", "received pin0:")
+
+
+# Of the core groups all but what sends messages that a Pico has no room for: 64 KiB.
+CASES = [f"{group}.*" for group in (2, 3, 4, 5, 6, 7)] + ["1.[12].[1-5]"]
+NUMBER = 240  # of these
+
+
+@FULL
+def test_autobahn(tmp_path):
+    tool("micropython64")
+    main = tmp_path / "main.py"
+    main.write_text("import echo_server\necho_server.run()\n")
+    groups = [(f"lib/{name}", library(TOP / "lib" / name), True) for name in ("microws", "w5500")]
+    image = file_system(*groups, ("lib", programs(), True), ("", [main], False))
+    (tmp_path / "files").write_bytes(image)
+    port = free_port()
+    board = Board(tmp_path, files=tmp_path / "files", w5500={80: port})
+    try:
+        board.says("listening")
+        results = suite(tmp_path, f"ws://127.0.0.1:{port}")
+    finally:
+        off(board)
+    wrong = {
+        case: result
+        for case, result in results.items()
+        if not conformance.as_expected(case, result)
+    }
+    assert (wrong, len(results)) == ({}, NUMBER)
+
+
+def suite(folder, url):
+    """What the Autobahn test suite says of the cases, by their numbers."""
+    every = subprocess.run([*conformance.SUITE, "list"], stdout=subprocess.PIPE, check=True)
+    cases = [case for case in json.loads(every.stdout) if conformance.matches(case, CASES)]
+    spec = folder / "spec.json"
+    told = {"side": "server", "cases": cases, "outdir": str(folder / "reports"), "url": url}
+    spec.write_text(json.dumps(told))
+    with (folder / "suite.log").open("wb") as log:
+        # Where its input ends, it ends.
+        process = subprocess.Popen(
+            [*conformance.SUITE, spec], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        )
+        with process:
+            results = list(map(json.loads, process.stdout))
+    return {result["id"]: result for result in results}

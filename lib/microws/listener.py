@@ -1,10 +1,9 @@
 """The blocking front's server."""
 
-import select
 from time import sleep
 
 from .blocking import WebSocket
-from .compat import const, local_port, ticks_diff, ticks_ms
+from .compat import const, local_port, new_poller, ticks_diff, ticks_ms
 from .core import FAILURES, READ, bound, check, milliseconds
 from .errors import Timeout
 from .handshake import check_context, checked_names
@@ -85,13 +84,13 @@ class Listener:
         if self._sock is None:
             raise OSError("the listener is closed")
         start = ticks_ms()
-        poller = select.poll()
+        poller = new_poller()
         poller.register(self._sock, READ)
         while True:
             left = -1
             if timeout is not None:
                 left = milliseconds(timeout) - ticks_diff(ticks_ms(), start)
-            if (timeout is not None and left < 0) or not poller.poll(left):
+            if (timeout is not None and left < 0) or not list(poller.ipoll(left)):
                 raise Timeout("no client")
             try:
                 sock, address = self._sock.accept()

@@ -458,6 +458,8 @@ class Socket(Stream):
 
     def recv(self, n):
         """At most ``n`` bytes, b"" at the end; ``OSError(EAGAIN)`` where it would block."""
+        if self._kind == 2:
+            return self.recvfrom(n)[0]
         buffer = bytearray(n)
         return bytes(memoryview(buffer)[: self.recv_into(buffer)])
 

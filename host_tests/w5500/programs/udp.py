@@ -38,6 +38,34 @@ def test_datagrams():
     rig.off()
 
 
+def test_the_time_as_ntptime_asks_for_it():
+    """What micropython-lib's ntptime.time() calls, with the chip under the name `socket`."""
+    rig = Rig()
+    socket = rig.nic
+    said = []
+
+    def server(data, source):
+        said.append(data)
+        return [bytes(40) + b"\xea\0\0\1" + bytes(4)]
+
+    for service, code in ((server, 0), (lambda data, source: [], errno.ETIMEDOUT)):
+        rig.chip.services[123] = service
+        addr = socket.getaddrinfo("10.0.0.2", 123)[0][-1]
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(0.05 if code else 5)
+        s.sendto(bytearray(b"\x23" + bytes(47)), addr)
+        if code:
+            assert error_of(s.recv, 48) == code
+        else:
+            msg = s.recv(48)
+            assert len(msg) == 48 and msg[40:44] == b"\xea\0\0\1"
+        s.close()
+    assert said == [b"\x23" + bytes(47)]
+    assert not any(rig.nic._users)
+    rig.fair()
+    rig.off()
+
+
 def test_multicast():
     rig = Rig()
     udp = rig.nic.socket(2, 2)
