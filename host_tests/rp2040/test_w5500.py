@@ -194,7 +194,9 @@ def suite(folder, url):
     cases = [case for case in json.loads(every.stdout) if conformance.matches(case, CASES)]
     spec = folder / "spec.json"
     told = {"side": "server", "cases": cases, "outdir": str(folder / "reports"), "url": url}
-    spec.write_text(json.dumps(told))
+    # A server has a second to close a connection, of which the library waits a quarter.
+    patience = dict.fromkeys(("openHandshakeTimeout", "serverConnectionDropTimeout"), PATIENCE)
+    spec.write_text(json.dumps({**told, "options": patience}))
     with (folder / "suite.log").open("wb") as log:
         # Where its input ends, it ends.
         process = subprocess.Popen(

@@ -109,7 +109,7 @@ def with_tls(port, ca):
     rig.off()
 
 
-if len(sys.argv) > 8:
+if __name__ == "__main__" and len(sys.argv) > 8:
     with_tls(*sys.argv[8:])
-else:
+elif __name__ == "__main__":
     run(globals())
