@@ -23,10 +23,11 @@ _A_RECORD = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4"  # of that name, for a minute
 
 class Chip(model.Chip):
     def __init__(self):
-        # Ports below 1024 are not for everybody.
-        super().__init__(lambda port: port if port >= 1024 else 0)
+        # Ports below 1024 are not for everybody; 5353 is that of this computer's own mDNS.
+        super().__init__(lambda port: port if port >= 1024 and port != 5353 else 0)
         self.services[67] = self._give_address
         self.services[53] = self._find_name
+        self.services[5353] = lambda data, source: []
         self.spi = wires.SPI(self)
         self._select = wires.ChipSelect(self)
         self._interrupt = wires.Interrupt(self)

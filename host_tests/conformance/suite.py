@@ -2,7 +2,7 @@
 
 SITE is the folder of its packages. ``list`` tells its cases. SPEC is a JSON file for one run:
 ``side`` (the one that is tested, "server" or "client"), ``cases``, ``outdir`` and, for a server,
-its ``url``. What happens is told on stdout, one JSON value a line. At the end of stdin the reports
+its ``url``; ``slowness``, where it needs so many times the time for a case, and ``options``. What happens is told on stdout, one JSON value a line. At the end of stdin the reports
 are written and the run ends.
 
 ``run.py`` calls it. The suite's own command takes no port 0 and tells no result before the end.
@@ -59,6 +59,9 @@ class Input(Protocol):
 
 
 def main(spec):
+    # Most cases have a second, then the suite ends the connection.
+    kill_after, slowness = fuzzing.FuzzingProtocol.killAfter, spec.get("slowness", 1)
+    fuzzing.FuzzingProtocol.killAfter = lambda self, delay: kill_after(self, delay * slowness)
     if spec["side"] == "server":
         spec["servers"] = [{"agent": AGENT, "url": spec["url"]}]
         factory = telling(fuzzing.FuzzingClientFactory)(spec)  # stops by itself

@@ -134,7 +134,7 @@ def test_an_update_sends_what_is_new_and_takes_away_what_is_gone(
     options = ["--config", tmp_path / "config.json", *options[2:]]
     lines = deploy(board, *options, project=project, show=capsys)
     assert "Every file on the board has the right hash." in lines
-    assert any(line.startswith("3 of ") and "8 to remove." in line for line in lines)
+    assert any(line.startswith("3 of ") and "9 to remove." in line for line in lines)
     before = expected_hashes(kind == "mpy", tmp_path / "before")
     after = hashes(board)
     gone = set(before) - set(after)

@@ -8,6 +8,7 @@ from host_tests.w5500.chip import Chip
 from host_tests.w5500.dhcp_server import Server
 
 CS, RESET, INT = 17, 20, 21
+MDNS = 5353
 
 
 class W5500:
@@ -17,10 +18,11 @@ class W5500:
         back = {here: there for there, here in ports.items()}
         # Any free one in place of one that is not for everybody.
         self.chip = Chip(
-            lambda port: ports.get(port, port if port >= 1024 else 0),
+            lambda port: ports.get(port, port if port >= 1024 and port != MDNS else 0),
             lambda port: back.get(port, port),
         )
         self.chip.services[67] = Server()
+        self.chip.services[MDNS] = lambda data, source: []
         self._level = 1
         self._told = 0
         self._reply = 0

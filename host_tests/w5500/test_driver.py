@@ -22,7 +22,7 @@ def ports():
 
 
 @pytest.mark.parametrize("name", ON)
-@pytest.mark.parametrize("program", ["tcp", "udp", "faults", "library"])
+@pytest.mark.parametrize("program", ["tcp", "udp", "mdns", "faults", "library"])
 def test_driver(name, program):
     path = HERE / "programs" / f"{program}.py"
     tests = [line[4:-3] for line in path.read_text().splitlines() if line.startswith("def test_")]

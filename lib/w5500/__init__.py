@@ -65,6 +65,8 @@ class W5500:
 
     #: How many of the chip's sockets are kept for DHCP, DNS and connections to others.
     reserve = 1
+    #: Whether ``hostname()`` is answered for as NAME.local; to be set before ``active(True)``.
+    mdns = True
 
     def __init__(self, spi, cs, reset=None, int=None, buffers=2, log=print):
         sizes = buffers if isinstance(buffers, (tuple, list)) else (buffers,) * 8
@@ -102,6 +104,7 @@ class W5500:
         self._name = "w5500"
         self._static = None
         self._dhcp = None
+        self._mdns = None
         self._net = (_NONE,) * 4  # what the chip was told, and the first server
         self.dns = []  # servers, as bytes
         self._port = 49152 + (os.urandom(2)[0] << 5)
@@ -133,7 +136,10 @@ class W5500:
             self._look_at_all(ticks_ms())
         if not self._active or not self._up:
             return 0
-        return 1 if self._net[0] == _NONE or (self._dhcp and not self._dhcp.sure) else 2
+        return 2 if self._has_address() else 1
+
+    def _has_address(self):
+        return self._net[0] != _NONE and (not self._dhcp or self._dhcp.sure)
 
     def ifconfig(self, to=None):
         """``(address, netmask, gateway, DNS server)``; set by such a tuple or ``"dhcp"``."""
@@ -199,11 +205,11 @@ class W5500:
             raise ValueError("unknown config param")
 
     def hostname(self, name=None):
-        """The name that DHCP is told; at most 32 characters."""
+        """The name for DHCP and mDNS; at most 32 characters."""
         if name is None:
             return self._name
-        if not 0 < len(name) <= 32:
-            raise ValueError("a hostname has 1 to 32 characters")
+        if not 0 < len(name.encode()) <= 32 or "." in name:
+            raise ValueError("a hostname has 1 to 32 characters, and no dot")
         self._name = name
 
     def _own_mac(self):
@@ -278,7 +284,7 @@ class W5500:
         """Whoever has a socket is told that it ended."""
         self._active = False
         self._up = False
-        self._dhcp = None
+        self._dhcp = self._mdns = None
         if self._timer:
             self._timer.deinit()
             self._timer = None
@@ -297,6 +303,10 @@ class W5500:
             from .dhcp import Client
 
             self._dhcp = Client(self)
+        if self.mdns and not self._mdns:
+            from .mdns import Responder
+
+            self._mdns = Responder(self)
 
     def set_address(self, address, mask, gateway, dns):
         self._put(0, _GAR, gateway + mask)
@@ -381,6 +391,8 @@ class W5500:
             self._up = up
             if self._dhcp:
                 self._dhcp.link(up)
+            if self._mdns:
+                self._mdns.link()
         for user in self._users:
             if user:
                 user._look()
@@ -388,6 +400,8 @@ class W5500:
                     user._give_up()
         if up and self._dhcp:
             self._dhcp.step(now)
+        if up and self._mdns and self._has_address():
+            self._mdns.step()
         if self._active:
             self._wake_often()
 

@@ -2,13 +2,13 @@
 
 import os
 
-from ._compat import const, ticks_add, ticks_diff, ticks_ms
+from ._compat import const, error, ticks_add, ticks_diff, ticks_ms
 
 _KEPT = const(4)  # names
 _LONGEST = const(86400)  # seconds that one is kept
 _WAITS = (1000, 2000, 3000)  # ms for each server's answer, in turn
 _NO_NAME = const(-2)  # EAI_NONAME, as MicroPython's getaddrinfo() gives it
-_NO_ANSWER = const(-3)  # EAI_AGAIN
+NO_ANSWER = const(-3)  # EAI_AGAIN
 
 _cache: list = []  # (name, addresses, when it was got, for how many ms)
 
@@ -33,6 +33,11 @@ def resolving(chip, name):
     key = name.lower()
     if key.endswith("."):
         key = key[:-1]
+    if key.endswith(".local"):
+        from .mdns import resolving  # RFC 6762 §3
+
+        yield from resolving(chip, key)
+        return
     now = ticks_ms()
     for entry in _cache[:]:
         if ticks_diff(now, entry[2]) >= entry[3]:
@@ -40,9 +45,9 @@ def resolving(chip, name):
         elif entry[0] == key:
             yield entry[1]
             return
-    question = _question(key)
+    question = question_of(key)
     if not chip.dns:
-        raise OSError(_NO_ANSWER)
+        raise error(NO_ANSWER)
     for wait in _WAITS:
         for server in chip.dns[:2]:
             # A new port and number each time, for nobody to guess them (RFC 5452).
@@ -65,7 +70,7 @@ def resolving(chip, name):
                     try:
                         found = _answer(data, question)
                     except _NoName:
-                        raise OSError(_NO_NAME)
+                        raise error(_NO_NAME)
                     except (IndexError, ValueError):
                         continue  # no answer to this question
                     if found is None:
@@ -78,17 +83,17 @@ def resolving(chip, name):
                     return
             finally:
                 sock.close()
-    raise OSError(_NO_ANSWER)
+    raise error(NO_ANSWER)
 
 
-def _question(name):
+def question_of(name):
     data = b""
     for label in name.encode().split(b"."):
         if not 0 < len(label) < 64:
-            raise OSError(_NO_NAME)
+            raise error(_NO_NAME)
         data += bytes((len(label),)) + label
     if len(data) > 253:
-        raise OSError(_NO_NAME)
+        raise error(_NO_NAME)
     return data + b"\0\0\1\0\1"  # A, IN
 
 

@@ -131,6 +131,9 @@ class Socket(Stream):
             elif chip._sizes[n]:
                 free = n
                 spare -= 1
+        if free < 0 and not self._listener and chip._mdns and chip._mdns._sock:
+            free = chip._mdns._sock._n
+            chip._mdns.let_go()
         if free < 0 or (self._listener and spare >= 0):
             raise error(_ENFILE)
         n = free

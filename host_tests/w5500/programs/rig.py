@@ -26,7 +26,7 @@ def chip_port(port):
 class Rig:
     hurry = False  # DHCP and the link are looked at all the time
 
-    def __init__(self, with_int=False, static=STATIC, start=True, **options):
+    def __init__(self, with_int=False, static=STATIC, start=True, mdns=False, **options):
         self.chip = Chip(lambda port: PORTS.get(port, 0), chip_port)
         self.int = Interrupt(self.chip) if with_int else None
         self.said = []
@@ -34,6 +34,7 @@ class Rig:
             SPI(self.chip), ChipSelect(self.chip), Reset(self.chip), self.int,
             log=self.said.append, **options
         )  # fmt: skip
+        self.nic.mdns = mdns
         if static:
             self.nic.ifconfig(static)
         if start:
