@@ -2,8 +2,9 @@
 
 SITE is the folder of its packages. ``list`` tells its cases. SPEC is a JSON file for one run:
 ``side`` (the one that is tested, "server" or "client"), ``cases``, ``outdir`` and, for a server,
-its ``url``; ``slowness``, where it needs so many times the time for a case, and ``options``. What happens is told on stdout, one JSON value a line. At the end of stdin the reports
-are written and the run ends.
+its ``url``; ``slowness``, where it needs so many times the time for a case, and ``options``. What
+happens is told on stdout, one JSON value a line. At the end of stdin the reports are written and
+the run ends.
 
 ``run.py`` calls it. The suite's own command takes no port 0 and tells no result before the end.
 """
