@@ -196,7 +196,7 @@ def suite(folder, url):
     told = {"side": "server", "cases": cases, "outdir": str(folder / "reports"), "url": url}
     # A second is for a real one: of it the library waits a quarter for a peer that it fails.
     patience = dict.fromkeys(("openHandshakeTimeout", "serverConnectionDropTimeout"), PATIENCE)
-    spec.write_text(json.dumps({**told, "options": patience, "slowness": 30}))
+    spec.write_text(json.dumps({**told, "options": patience, "slowness": 10}))
     with (folder / "suite.log").open("wb") as log:
         # Where its input ends, it ends.
         process = subprocess.Popen(
