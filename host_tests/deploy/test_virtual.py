@@ -91,7 +91,7 @@ def test_a_board_that_ends_is_reported(start):
 def test_the_serial_port_of_a_virtual_board_is_for_mpremote(start, deploy, mpremote):
     options = ["--virtual", "--role", "client", "--url", "ws://127.0.0.1:9/"]
     process = start([deploy, *options])
-    device = process.wait_for("The serial port of the client is /dev/").rstrip(".").split()[-1]
+    device = process.wait_for("client has the serial port /dev/").rstrip(".").split()[-1]
 
     def run(*words):
         command = [mpremote, "connect", device, *words]

@@ -388,7 +388,7 @@ def addresses_of(boards, port):
     told = []
     for board in boards:
         if board.device:
-            told.append(f"The serial port of the {board.name} is {board.device}.")
+            told.append(f"{board.name} has the serial port {board.device}.")
     if port is not None:
         told.append(f"Any WebSocket client can connect to ws://127.0.0.1:{port}/ now.")
         told.append(f"Open http://127.0.0.1:{port}/ in a browser to see it.")
