@@ -8,7 +8,7 @@ import time
 
 import machine
 
-from firmware import config, modules, net
+from firmware import config, net
 from firmware.log import log, printable
 
 TYPE_CHECKING = False
@@ -96,8 +96,7 @@ def start(settings: dict) -> None:
         from firmware import watchdog
 
         net.watchdog = watchdog.start(settings["watchdog"])
-    modules.unload()
-    run = modules.load_role(role, modules.wanted_by(settings, role))
+    run = load(settings, role)
     import microws
 
     log("microws %s loaded" % microws.__version__)
@@ -108,6 +107,14 @@ def start(settings: dict) -> None:
         read = sampler(settings["sample_pin"])
     asyncio.run(live(run(settings, read)))
     net.drain()
+
+
+def load(settings: dict, role: str) -> "Any":
+    """The role's `run()`. What only the start needs leaves memory, and what loads it as well."""
+    from firmware import modules
+
+    modules.unload()
+    return modules.load_role(role, modules.wanted_by(settings, role))
 
 
 async def live(role: "Any") -> None:

@@ -1,5 +1,6 @@
 """The last minutes of every value, in a buffer that is never larger: GET /history."""
 
+import gc
 import struct
 
 TYPE_CHECKING = False
@@ -17,10 +18,13 @@ class History:
 
     Each time it is full, half of its older half goes, so that the newest is dense and the oldest
     far back. Of values that are on or off two of four go, else only one of both would be left.
-    Where memory is short the buffer is smaller.
+    Where memory is short the buffer is smaller: clients need that more.
     """
 
     def __init__(self, size: int) -> None:
+        if hasattr(gc, "mem_free"):  # CPython has none
+            gc.collect()
+            size = min(size, gc.mem_free() // 8)
         while True:
             try:
                 self._data = bytearray(size // _SIZE * _SIZE)

@@ -21,6 +21,7 @@ _AT_START = (
     "config_file",
     "crash",
     "interfaces",
+    "modules",
     "settings",
     "strict_json",
 )
