@@ -21,7 +21,6 @@ _AT_START = (
     "config_file",
     "crash",
     "interfaces",
-    "modules",
     "settings",
     "strict_json",
 )
@@ -34,8 +33,15 @@ def unload() -> None:
     """Forget the modules that only the start needs; who needs one again loads it again."""
     package = sys.modules["firmware"]
     for name in _AT_START:
-        if sys.modules.pop("firmware." + name, None):
+        module = sys.modules.pop("firmware." + name, None)
+        if module:
             delattr(package, name)
+            # What is left of a pointer on the stack must not keep it, and what it imported.
+            for attribute in dir(module):
+                if attribute[:2] != "__":
+                    delattr(module, attribute)
+    sys.modules.pop("firmware.modules", None)
+    delattr(package, "modules")
 
 
 def wanted_by(settings: dict, role: str) -> list:
