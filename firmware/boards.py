@@ -70,7 +70,7 @@ WIRES = ("sck", "mosi", "miso", "cs", "int", "reset")
 # GPIO numbers by chip: `free` of flash memory, serial console and USB; `analog`, which the
 # converter can read; `floating`, which have no pull-up inside and cannot tell an open jumper;
 # `input`, which cannot drive a wire. `spi`: the numbers machine.SPI takes. `interfaces`: the
-# classes in `network` that there may be, first the one that drives a W5500.
+# names in `network` that there may be, first the one that drives a W5500.
 CHIPS = {
     "ESP32": {
         "free": (0, 2, 4, 5, 21, 22, 23, 25, 26, 27) + tuple(range(12, 20)) + tuple(range(32, 40)),
@@ -186,13 +186,14 @@ def profile(settings: dict) -> dict:
 
 def driver_of(pins: dict) -> str:
     """The driver that "pins" ask for; else ours for a W5500 whose INT is not wired."""
-    needs_ours = "spi" in pins and pins.get("int") is None and pins.get("interface") != "WLAN"
-    return pins.get("driver", OURS if needs_ours else "firmware")
+    if "spi" in pins and pins.get("int") is None and pins.get("interface") != "WLAN":
+        return pins.get("driver", OURS)
+    return pins.get("driver", "firmware")
 
 
-def with_driver(wanted: dict, classes: "list | tuple") -> dict:
+def with_driver(wanted: dict, names: "list | tuple") -> dict:
     """The profile, with our driver for a W5500 where `network` has no class for MicroPython's."""
-    if wanted["interface"] in ("W5500", "WLAN") or wanted["interface"] in classes:
+    if wanted["interface"] in ("W5500", "WLAN") or wanted["interface"] in names:
         return wanted
     return _with_ours(wanted)
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _os: "Any" = os  # the type stubs do not know its uname()
 
-_SECRET_KINDS = ("secret", "token", "password", "headers", "own_wifi")
 # Kinds that few boards need are in modules of their own.
 _ELSEWHERE = {
     "check_mqtt": ("topic", "show_as"),
@@ -53,7 +52,8 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
                 '"board" is "%s", which cannot work: %s' % (value, boards.IMPOSSIBLE[value])
             )
         else:
-            shown = "(not shown)" if kind in _SECRET_KINDS else _shown(value, kind)
+            secret = kind in ("secret", "token", "password", "headers", "own_wifi")
+            shown = "(not shown)" if secret else _shown(value, kind)
             problems.append('"%s" is %s; allowed: %s' % (name, shown, words(allowed, limits)))
     if chip is None:
         chip = boards.chip_of(_os.uname().machine)
@@ -145,10 +145,10 @@ def _conflicts(settings, chip, version):
             problems.append('"%s" is %d; allowed on board "%s": %s' % (key, pin, board, allowed))
     if settings["role_pin"] == settings["sample_pin"]:
         problems.append('"role_pin" and "sample_pin" are both %d' % settings["role_pin"])
-    on_wifi = profile["interface"] == "WLAN"
-    if on_wifi and settings["wifi_ssid"] is None and settings["wifi_ap"] is None:
+    wanted = profile["interface"] == "WLAN"
+    if wanted and settings["wifi_ssid"] is None and settings["wifi_ap"] is None:
         problems.append('"wifi_ssid" is missing; board "%s" needs the name of your Wi-Fi' % board)
-    if settings["wifi_ap"] and not on_wifi:
+    if settings["wifi_ap"] and not wanted:
         problems.append('"wifi_ap" is of no use to board "%s", whose network is a cable' % board)
     if settings["watchdog"] and chip in ("RP2040", "RP2350") and version < (1, 26):
         problems.append(

@@ -14,11 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PROBE = 5  # messages after which it is looked whether it keeps up
-_LATE = 2  # seconds of more messages than are taken, after which the log tells
-_SEND_TIMEOUT = 10  # seconds
-_PING_LIMIT = 32  # characters
-
 
 class Client:
     """One client from its handshake to its end; a sketch gets it, too.
@@ -34,8 +29,8 @@ class Client:
         watchers = service.answers.guard.watchers
         self.watches = ws.remote_address in watchers  # it may do nothing else
         watchers.discard(ws.remote_address)
-        self.dropped = 0  # of the messages to it, as far as they are counted
-        self._tell = 1  # dropped messages that are worth the next line
+        self.dropped = 0  # of the texts to it, as far as they are counted
+        self._tell = 1  # dropped texts that are worth the next line
         self._late: Any = None  # since when it has sent more than was taken
         self.told = False  # that it has
 
@@ -75,12 +70,13 @@ class Client:
         count = 0
         while True:
             count += 1
-            message = await self._next(count % _PROBE == 0)
-            messages = (message,)
+            # Now and then it is looked whether it keeps up.
+            message = await self._next(count % 5 == 0)
+            texts = (message,)
             if self._late is not None and service.newest:
-                messages, skipped = await service.newest.take(self.ws, message)
+                texts, skipped = await service.newest.take(self.ws, message)
                 service.counters.add("skipped", skipped)
-            for message in messages:
+            for message in texts:
                 service.counters.received(message)
                 reply = self._reply(name, message)
                 if reply is None:
@@ -88,7 +84,7 @@ class Client:
                     reply = sketch and await sketch.message(message, self)
                 if reply:
                     self._answer(reply)
-            del message, messages  # not in memory while it waits for the next
+            del message, texts  # not in memory while it waits for the next
             await asyncio.sleep(0)  # the others have their turn
 
     async def _next(self, look):
@@ -102,7 +98,7 @@ class Client:
             return await self.ws.recv()
         if self._late is None:
             self._late = uptime()
-        elif not self.told and uptime() - self._late >= _LATE:
+        elif not self.told and uptime() - self._late >= 2:  # seconds
             self.told = True
             self._service.counters.add("flooding")
             newest = self._service.newest
@@ -114,7 +110,7 @@ class Client:
         """Deal with a message; the answer to its sender, "" for none, None where a sketch may."""
         service = self._service
         is_text = isinstance(message, str)
-        if is_text and message.startswith("ping:") and len(message) < _PING_LIMIT:
+        if is_text and message.startswith("ping:") and len(message) < 32:
             # A browser cannot send a Ping of the protocol.
             return "pong:%s clients:%d" % (message[5:], len(service.clients))
         if message == "clients:":
@@ -169,18 +165,18 @@ class Client:
             log("no memory to pass on what %s says" % name)
 
     def count_dropped(self) -> None:
-        """Count the messages that were dropped since; the log tells where there are many."""
+        """Count the texts that were dropped since; the log tells where there are many."""
         dropped = self.ws.dropped
         self._service.counters.add("dropped", dropped - self.dropped)
         self.dropped = dropped
         if dropped >= self._tell:
             self._tell = 2 * dropped
-            log("%s: too slow, skipped %d old messages so far" % (self.label, dropped))
+            log("%s: too slow, skipped %d old texts so far" % (self.label, dropped))
 
 
 async def send_in_time(ws: "Any", message: str) -> None:
     """Send it: one that reads nothing must not keep its place for ever."""
     try:
-        await within(ws.send(message), _SEND_TIMEOUT)
+        await within(ws.send(message), 10)
     except Timeout:
         raise ProtocolError(1008, "too slow") from None

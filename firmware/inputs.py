@@ -14,7 +14,6 @@ _machine: "Any" = machine  # the type stubs are those of one chip
 
 _FULL = 65535  # of machine.ADC.read_u16()
 _LOOK_EVERY = 0.02  # seconds, at a switch; what is shorter is its bouncing
-_SHORTEST = 0.05  # seconds between two messages about a switch
 
 
 def make_inputs(entries: dict, interval: float) -> dict:
@@ -112,7 +111,7 @@ def _input_pin(entry):
 
 
 def _digital(entry, interval):
-    return _Switch(_input_pin(entry).value, entry.get("interval") or _SHORTEST)
+    return _Switch(_input_pin(entry).value, entry.get("interval") or 0.05)
 
 
 def _count(entry, interval):

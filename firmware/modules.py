@@ -25,9 +25,6 @@ _AT_START = (
     "strict_json",
 )
 
-# Bytes after which the collector runs while a role loads: what stays then lies close together.
-_LOADING = 8192
-
 
 def unload() -> None:
     """Forget the modules that only the start needs; who needs one again loads it again."""
@@ -70,7 +67,7 @@ def load_role(role: str, more: "Iterable[str]" = ()) -> "Callable":
     # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
     if hasattr(gc, "threshold"):
-        gc.threshold(_LOADING)
+        gc.threshold(8192)  # so what stays comes to lie close together
     # Their whole names: short texts stay in memory for ever.
     names = ["microws.core", "microws.aio_connection"]
     if role == "server":

@@ -24,7 +24,6 @@ _TELL_EVERY = 50  # checks
 _LOOK_EVERY = 1  # seconds
 _RESTART_AFTER = 120  # seconds without an address, and again after as many
 _NO_LINK = "no link; is the network cable plugged in, at both ends?"
-_NO_DHCP = "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
 # How many clients a port has TCP connections for, by the limits in its sources.
 #   esp32: CONFIG_LWIP_MAX_SOCKETS is 10. That is the listening one, 6 clients, one that closes,
 #   one that is refused, and one that asks for the page or the counters.
@@ -35,7 +34,6 @@ _CHECK = "; check wiring and power, then reset the board"
 # lwIP without its sockets has 8000 bytes (MEM_SIZE) for all that was sent and not acknowledged,
 # and where these are full, a write waits up to 10 s. So each client has its share of a half, and
 # one page goes at a time, which takes up to 6400 (TCP_SND_BUF) where its reader stops.
-_UNACKNOWLEDGED = 1000  # bytes
 
 _kind = ""  # the interface's class in `network`
 _interface: "Any" = None
@@ -220,7 +218,7 @@ def most_pending() -> int:
 
 def most_unacknowledged() -> "int | None":
     """How many bytes may be on their way to a client; None where it takes them from nobody."""
-    return _UNACKNOWLEDGED if _is_on_lwip() else None
+    return 1000 if _is_on_lwip() else None
 
 
 def _is_on_lwip():
@@ -281,7 +279,7 @@ def _missing(settings):
             return "no Wi-Fi %s in reach" % name
         return "waiting for an address from Wi-Fi " + name
     if status == _network.ETH_CONNECTED if _kind == "LAN" else status != 0:
-        return _NO_DHCP
+        return "the cable is in, no address from DHCP yet; is there a router or DHCP server?"
     return _NO_LINK
 
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 2048  # bytes of a message, for each client, unless the configuration says more
 
-_INTERVAL = 0.5  # seconds between two samples
-_MESSAGES = 50  # lines a second; the serial log takes its time from everybody
-
 
 class Service:
     """The values and the counters of a server, and its clients by their connections."""
@@ -28,15 +25,15 @@ class Service:
         self.settings = settings
         self.clients: dict = {}
         self.counters = Counters()
-        self.interval = settings["sample_interval"] or _INTERVAL
+        self.interval = settings["sample_interval"] or 0.5  # seconds
         self.values = Values(settings, read, self.interval, self._publish)
         if settings["history"]:
             from firmware.history import History
 
             self.values.history = History(settings["history"])
         self.max_clients = net.most_clients(settings["max_clients"])
-        #: Of lines about what clients say.
-        self.lines = Bound(_MESSAGES, "received %d more messages, too many to show")
+        #: Of lines a second about what clients say: the log takes its time from everybody.
+        self.lines = Bound(50, "received %d more messages, too many to show")
         self.not_taken = 0  # that the log has told of
         #: These modules, where the settings want them.
         self.chat: Any = None

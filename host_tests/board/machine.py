@@ -117,8 +117,8 @@ class Pin:
         before = Pin._driven.get(number)
         Pin._driven[number] = level
         handler, trigger, pin = Pin._handlers.get(number, (None, 0, None))
-        edge = 0 if level == before else Pin.IRQ_RISING if level else Pin.IRQ_FALLING
-        if handler and edge & trigger:
+        now = 0 if level == before else Pin.IRQ_RISING if level else Pin.IRQ_FALLING
+        if handler and now & trigger:
             handler(pin)
 
     def __call__(self, *level):
@@ -177,7 +177,7 @@ class ADC:
             raise TypeError("expecting a Pin")
         self._number = pin.number
 
-    def atten(self, attenuation):
+    def atten(self, value):
         pass
 
     def read_u16(self):
@@ -206,10 +206,10 @@ class SoftSPI:
 
 class SPI(SoftSPI):
     def __init__(self, number, baudrate=1000000, *, sck, mosi, miso):
-        numbers = (0, 1) if chip.startswith("RP") else (1, 2)
+        known = (0, 1) if chip.startswith("RP") else (1, 2)
         if chip in ("ESP32C3", "ESP32C5", "ESP32C6", "ESP32H2"):
-            numbers = (1,)
-        if number not in numbers:
+            known = (1,)
+        if number not in known:
             raise ValueError("SPI(%s) doesn't exist" % number)
         super().__init__(baudrate, sck=sck, mosi=mosi, miso=miso)
         power_w5500()

@@ -125,9 +125,9 @@ _lan = None
 class Lan(Interface):
     chips = "ESP32 ESP32S2 ESP32S3 ESP32C3 ESP32C5 ESP32C6 ESP32H2 ESP32P4"
 
-    def __init__(self, wiring):
+    def __init__(self, wires):
         super().__init__()
-        self.wiring = wiring
+        self.wires = wires
         self._linked = False
 
     def active(self, on=None):
@@ -157,10 +157,10 @@ def LAN(*, phy_type, phy_addr, spi=None, cs=None, int=None, reset=None):
         raise ValueError("expecting a pin")
     if not machine.w5500:
         raise OSError("esp_eth_driver_install failed")
-    wiring = (cs.number, int.number, reset and reset.number)
+    wires = (cs.number, int.number, reset and reset.number)
     if _lan is None:
-        _lan = Lan(wiring)
-    elif _lan.wiring != wiring:
+        _lan = Lan(wires)
+    elif _lan.wires != wires:
         # The real one hands out the first and forgets what it was asked for.
         raise RuntimeError("there is a LAN with other pins")
     return _lan

@@ -104,7 +104,7 @@ def test_a_board_of_ones_own_comes_up(interpreter):
 machine.chip = "ESP32C3"
 pins = {"interface": "LAN", "spi": 1, "sck": 6, "mosi": 7, "miso": 5, "cs": 10, "int": 4}
 net.start(settings("custom", pins=pins))
-print(net._interface.wiring, net.address())
+print(net._interface.wires, net.address())
 """
     assert lines(interpreter, code) == ["(10, 4, None) 127.0.0.1"]
 
