@@ -61,7 +61,8 @@ SENTENCES = {
     "key_file": "the key of that certificate",
     "watch_token": "who knows this instead may watch, and do nothing else; goes with `token` or "
     "`user`",
-    "history": "bytes for the last minutes of all values, which the page asks for; 0: none",
+    "history": "bytes for the last minutes of all values, which the page asks for, at most an "
+    "eighth of what is free; 0: none",
     "inputs": "what is measured, instead of `pin0`: see below",
     "outputs": "what can be switched: see below",
     "format": 'how values are sent: as `NAME:VALUE`, or (`"json"`) as objects with the time',
