@@ -261,7 +261,9 @@ class W5500:
             reset(1)
             sleep_ms(2)
         self._cs(1)
-        from . import _check  # needed no more after this
+        from sys import modules
+
+        from . import _check
 
         _check.version(self)
         self._put(0, _MR, b"\x80")
@@ -270,6 +272,8 @@ class W5500:
                 break
             sleep_ms(1)
         _check.wires(self)
+        modules.pop(__name__ + "._check", None)  # a kilobyte of heap
+        globals().pop("_check", None)
         self._put(0, _GAR, bytes(8))
         self._put(0, _SHAR, self._own_mac() + _NONE)
         for n in range(8):
