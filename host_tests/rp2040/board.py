@@ -1,6 +1,7 @@
 """An emulated Pico as a process, with its serial port as a file, and the real mpremote at it."""
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -71,7 +72,8 @@ class Board:
     def mpremote(self, *arguments):
         """What mpremote prints; the test fails where it does.
 
-        It gives a board ten seconds to listen. This one may need longer, so it is asked again.
+        It gives a board ten seconds to listen, and a second to say how it takes a program. This
+        one may need longer, so it is asked again.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -82,8 +84,8 @@ class Board:
                 text=True,
                 timeout=PATIENCE,
             )
-            deaf = "could not enter raw repl" in result.stderr
-            if not deaf or time.monotonic() > deadline:
+            slow = re.search("could not enter raw repl|could not exec command", result.stderr)
+            if not slow or time.monotonic() > deadline:
                 break
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout.replace("\r\n", "\n")
