@@ -237,7 +237,7 @@ class WebSocket(SocketWaiter, Connection):
         if isinstance(data, str):
             raise TypeError("a ping carries bytes")
         if len(data) > 125:
-            raise ValueError("a ping carries at most 125 bytes")
+            raise ValueError("ping over 125 bytes")
         await self._send_frame(0x89, data)
 
     def stream(self) -> "AsyncStream":
@@ -357,7 +357,7 @@ class WebSocket(SocketWaiter, Connection):
     async def _refused(self) -> None:
         """Another task receives; or it closes, and then this is told the end."""
         if not self._closing:
-            raise WebSocketError("another task receives from this connection")
+            raise WebSocketError("another task receives")
         while self._receiving:
             await self._next_end()
 

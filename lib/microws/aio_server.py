@@ -5,7 +5,7 @@ import asyncio
 from .aio_connection import SocketWaiter, WebSocket, awaited, within
 from .compat import const, local_port, ticks_diff, ticks_ms
 from .core import FAILURES, NOT_SENT, bound, check, put_header
-from .errors import HandshakeError, ProtocolError, Timeout, WebSocketError
+from .errors import ProtocolError, Timeout, WebSocketError
 from .handshake import check_context, checked_names
 from .server_handshake import ServerHandshake, accepting, listening_socket
 
@@ -107,12 +107,9 @@ def serve(
     check_context(ssl)
     names = checked_names(subprotocols)
     limits = (close_timeout, max_size, max_fragments, read_size, write_size, message_timeout)
-    connection: Callable[..., ServerConnection] = ServerConnection
+    connection = ServerConnection
     if max_unacknowledged is not None:
-        from .pacing import PacedConnection
-
-        def connection(*arguments: object) -> ServerConnection:
-            return PacedConnection(max_unacknowledged, *arguments)
+        from .pacing import PacedConnection as connection  # type: ignore[no-redef,assignment]
 
     def new(
         is_full: "IsFull",
@@ -120,6 +117,8 @@ def serve(
         ws = connection(False, *limits)
         ws._max_backlog = bound(max_backlog)
         ws._drops = slow == "drop"
+        if max_unacknowledged is not None:
+            ws._share = max_unacknowledged
         return ws, ServerHandshake(names, compression, process_request, is_full)
 
     # A wrong argument is told at once, not when a client comes.
@@ -149,6 +148,7 @@ class ServerConnection(WebSocket):
     _max_backlog = 0  # bytes
     _waiting_bytes = 0
     _ended_for = ""  # why it was ended while it was opened
+    _share = 0  # bytes that may be on their way; 0: any number
     _seen: "int | None" = None  # of _active, when it was to make room
     _task: "asyncio.Task[None]" = None  # type: ignore[assignment]  # that opens it
 
@@ -267,8 +267,8 @@ class Server(SocketWaiter):
         self._keepalive_timeout = keepalive_timeout
         self._keeper: asyncio.Task[None] | None = None
         self._admitted: set = set()  # handshakes whose answer is on its way
-        self._opening: set = set()  # tasks, up to the end of their handshakes
-        self._pending: list[ServerConnection] = []  # theirs, the oldest first
+        # Up to the end of their handshakes, the oldest first
+        self._pending: list[ServerConnection] = []
         self._tasks: set = set()
         self._idle: asyncio.Event = None  # type: ignore[assignment]
         self._accepting: asyncio.Task[None] = None  # type: ignore[assignment]
@@ -321,8 +321,8 @@ class Server(SocketWaiter):
         self._idle.set()
         if self._keeper:
             self._keeper.cancel()
-        for task in self._opening:
-            task.cancel()
+        for ws in self._pending:
+            ws._task.cancel()
         self._closing = [asyncio.create_task(ws.close(1001)) for ws in self.clients]
 
     async def wait_closed(self) -> None:
@@ -415,7 +415,6 @@ class Server(SocketWaiter):
         code = 1000
         task = asyncio.current_task()
         try:
-            self._opening.add(task)
             ws = await self._open(sock, address, task)  # type: ignore[arg-type]
             if ws is None:
                 return
@@ -440,7 +439,6 @@ class Server(SocketWaiter):
             except MemoryError:
                 ws._shut()  # type: ignore[union-attr]  # not even enough to close it well
             finally:
-                self._opening.discard(task)
                 self._tasks.discard(task)
                 if not self._tasks:
                     self._idle.set()
@@ -471,17 +469,10 @@ class Server(SocketWaiter):
             if self._on_refused:
                 self._on_refused(ws, error)
         except Exception as error:
-            # The hook's own: its client is told, and the program, by asyncio.
-            from .plain_http import refusing
+            # The program's own, in process_request()
+            from .plain_http import telling
 
-            try:
-                steps = refusing(ws, handshake, HandshakeError("internal error", 500))
-                await ws._run(steps, ws.close_timeout)
-            except OSError:
-                pass
-            await ws._finish()
-            context = {"message": "process_request", "exception": error, "future": task}
-            asyncio.get_event_loop().call_exception_handler(context)
+            await telling(ws, handshake, error, task)
         except BaseException:
             if ws is None or not ws._ended_for:
                 raise
@@ -489,7 +480,6 @@ class Server(SocketWaiter):
                 self._on_refused(ws, Timeout(ws._ended_for))
         finally:
             self._admitted.discard(handshake)
-            self._opening.discard(task)
             if ws is None:
                 sock.close()
             else:

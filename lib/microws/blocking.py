@@ -210,7 +210,7 @@ class WebSocket(Connection):
         if isinstance(data, str):
             raise TypeError("a ping carries bytes")
         if len(data) > 125:
-            raise ValueError("a ping carries at most 125 bytes")
+            raise ValueError("ping over 125 bytes")
         if self._busy or self._receiver is OVER:
             self._settle()
         self._byte0 = 0x89

@@ -187,7 +187,7 @@ def _check(
     except ValueError as error:
         raise HandshakeError("response: %s" % error) from None
     if not _status(head):
-        raise HandshakeError("the peer does not speak HTTP/1.1")
+        raise HandshakeError("the peer speaks no HTTP/1")
     subprotocol = headers.get("sec-websocket-protocol")
     chosen = headers.get("sec-websocket-extensions")
     wrong = ""

@@ -641,7 +641,7 @@ class Connection:
         if target is not None and not isinstance(target, _BUFFERS):
             raise TypeError("a buffer is a bytearray or a memoryview")
         if piecewise and target is not None and len(target) < 4:
-            raise ValueError("a buffer for pieces has 4 bytes at least")
+            raise ValueError("a buffer under 4 bytes")
         same = target is self._target and not piecewise and not self._piecewise
         self._target = target
         self._piecewise = piecewise
@@ -737,7 +737,7 @@ class Connection:
             return encode(message)
         if not isinstance(message, _BYTES_LIKE):
             if hasattr(message, "keys") or hasattr(message, "union"):
-                raise TypeError("a mapping or a set is no message")
+                raise TypeError("a mapping is no message")
             return None
         if getattr(message, "itemsize", 1) != 1:
             raise TypeError("a memoryview must be of bytes")

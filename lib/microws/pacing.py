@@ -27,14 +27,13 @@ _CLOSE = const(0x88)
 
 
 class PacedConnection(ServerConnection):
-    """A client to which at most ``share`` bytes are on their way, or one frame that is larger.
+    """A client to which at most ``_share`` bytes are on their way, or one frame that is larger.
 
     Each frame counts for 100 bytes more than it has.
     """
 
-    def __init__(self, share: int, *arguments: "Any") -> None:
-        ServerConnection.__init__(self, *arguments)
-        self._share = share
+    def __init__(self, client: bool, *limits: "Any") -> None:
+        ServerConnection.__init__(self, client, *limits)
         self._unread = 0  # bytes that may be on their way
         self._asked = 0  # those before the Ping whose Pong is to come, 0 for none
         self._frame_left = 0  # of a frame that is half-way

@@ -10,9 +10,11 @@ from .handshake import build_head, pairs, write_all
 
 TYPE_CHECKING = const(0)  # folded away on a board
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable
 
     from ._types import Headers, Steps
+    from .aio_server import ServerConnection
     from .server_handshake import ServerHandshake
 
     # status, headers and body, as process_request() gives them
@@ -82,6 +84,25 @@ def refusal(
         lines.append("Content-Length: %d" % len(body))
         body = (body,)
     return build_head(lines), () if handshake.is_head else body
+
+
+async def telling(
+    ws: "ServerConnection",
+    handshake: "ServerHandshake",
+    error: Exception,
+    task: "asyncio.Task[None]",
+) -> None:
+    """``process_request()`` has raised: its client is told, and the program, by asyncio."""
+    import asyncio
+
+    try:
+        steps = refusing(ws, handshake, HandshakeError("internal error", 500))
+        await ws._run(steps, ws.close_timeout)
+    except OSError:
+        pass
+    await ws._finish()
+    context = {"message": "process_request", "exception": error, "future": task}
+    asyncio.get_event_loop().call_exception_handler(context)
 
 
 def refusing(ws: Connection, handshake: "ServerHandshake", error: HandshakeError) -> "Steps":

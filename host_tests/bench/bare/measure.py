@@ -7,6 +7,7 @@ import machine
 
 _PER_US = machine.freq() // 1000000
 _WARM = 3
+_HEAP = 20  # rounds for which there is memory without a collection
 
 
 def now():
@@ -55,6 +56,6 @@ async def count_async(name, work, n=20, heap=True):
         gc.collect()
         gc.disable()
         before = gc.mem_alloc()
-        await work(n)
-        report(name, (gc.mem_alloc() - before) / n, "B")
+        await work(_HEAP)
+        report(name, (gc.mem_alloc() - before) / _HEAP, "B")
         gc.enable()
