@@ -181,7 +181,8 @@ def test_long_payload_needs_no_reads_through_the_read_buffer():
     front.feed(BIG)
     # The next header is read apart, so that its payload can go straight to its place as well.
     front.feed(header)
-    assert front.wire.reads == [len(BIG), len(header)]
+    # Where a header came whole, what follows it is tried at once.
+    assert front.wire.reads == [len(BIG), len(header), len(BIG)]
 
 
 @SIDES
@@ -214,6 +215,19 @@ def test_mode_is_changed_at_every_byte(client, first, second, read_size):
         front.receive(*second)
         front.feed(data[cut:])
         assert front.outcome() == scripted(), cut
+
+
+@SIDES
+def test_a_call_that_gives_up_takes_no_message_along(client):
+    front = Front(client, INTO, 5120, read_size=512)
+    front.wire.incoming = frame(BINARY, BIG[:3000], not client)
+    while not front.wire.reads:
+        assert next(front.ws._receiver) <= READ
+    # The rest is there to be read, and whoever only gives up would not take it.
+    assert front.ws._receive_to(None) <= READ
+    front.mode = OWN
+    front.feed()
+    assert [message for _, message, _ in front.messages] == [BIG[:3000]]
 
 
 @SIDES

@@ -309,7 +309,7 @@ class Connection:
         target: Writable | None = None
         data: Any = None
         to: Any = None
-        piecewise = partial = skip = packed = give = False
+        piecewise = partial = skip = packed = give = full = False
         left = -1  # bytes to come of a frame's payload, -1 between frames
         got = 0  # bytes that were read straight to their destination
         at = utf8 = fragments = phase = fin = opcode = 0
@@ -490,8 +490,12 @@ class Connection:
                         hi = k
                         to = whole[k:]
                     n = len(to)
-                if not self._hung_up:
+                # What follows a read that was full is likely to be there. Should a reset come with
+                # it, only a message that is not whole is lost. Whoever resumes this to change the
+                # target gets no message for it: then there is a wait.
+                if not (self._hung_up or (full and direct and not piecewise)):
                     yield READ if partial or lo < hi else IDLE
+                    full = False
                     if not partial:
                         pass
                     elif self._closing:
@@ -514,6 +518,7 @@ class Connection:
                 # MicroPython reads on until the buffer is full, and where a reset follows the
                 # bytes, it raises and their number is lost. Byte by byte, none is.
                 k = readinto(to, 1 if self._hung_up else n)  # type: ignore[assignment]
+                full = k == n
                 if k is None:
                     self._hung_up = False
                 elif not k:
