@@ -67,7 +67,8 @@ def load_role(role: str, more: "Iterable[str]" = ()) -> "Callable":
     # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
     if hasattr(gc, "threshold"):
-        gc.threshold(8192)  # so what stays comes to lie close together
+        # What stays comes to lie close together. On a large heap a collection takes its time.
+        gc.threshold(max(8192, gc.mem_free() // 16))
     # Their whole names: short texts stay in memory for ever.
     names = ["microws.core", "microws.aio_connection"]
     if role == "server":

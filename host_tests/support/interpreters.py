@@ -49,8 +49,10 @@ INTERPRETERS = {
     "micropython32": Interpreter("micropython32", "-X", "heapsize=128k"),
 }
 
-# For the board's program: 128 KiB for itself, and 36 for the stand-ins, which a board has in C: 26
-# for their code, and 10 for MicroPython's table of names, which doubles only with theirs.
+# For the board's program: 128 KiB for itself, and 21 for the stand-ins, which a board has in C:
+# `import machine, network` takes 10.7 KB, the PWM of `machine` 1 KB more, and with their 110 names
+# MicroPython's table of names doubles, by 9 KB, where a sketch has some of its own. The rest is
+# for tests with hostile clients, which on less take minutes.
 BOARDS = {**INTERPRETERS, "micropython32": Interpreter("micropython32", "-X", "heapsize=164k")}
 
 
