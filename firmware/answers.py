@@ -116,7 +116,7 @@ class Answers:
     def _tell_refused(self, address, reason):
         self._service.counters.add("refused")
         if self._refusals.allows():
-            log("%s: refused, %s" % (address, reason))
+            log("%s: refused, %s" % (address or "a client", reason))
 
     def _hint_at_subprotocols(self, request):
         offered = request.headers.get("sec-websocket-protocol")
