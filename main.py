@@ -39,6 +39,10 @@ def choose_role(settings: dict) -> str:
 
 def main() -> None:
     try:
+        if "microws-update" in os.listdir():
+            from firmware import update_state
+
+            update_state.at_start()  # where boot.py does not get so far
         start(config.load())
     except config.ConfigError as error:
         let_watchdog_sleep()
@@ -96,6 +100,13 @@ def start(settings: dict) -> None:
         from firmware import watchdog
 
         net.watchdog = watchdog.start(settings["watchdog"])
+    update_state = sys.modules.get("firmware.update_state")
+    if update_state and update_state.is_quiet:
+        from firmware import modules
+
+        modules.unload()
+        asyncio.run(modules.load_update().live_quietly(settings))
+        return
     run = load(settings, role)
     import microws
 
@@ -105,7 +116,7 @@ def start(settings: dict) -> None:
         from firmware.values import sampler
 
         read = sampler(settings["sample_pin"])
-    asyncio.run(live(run(settings, read)))
+    asyncio.run(live(run(settings, read), settings))
     net.drain()
 
 
@@ -117,10 +128,14 @@ def load(settings: dict, role: str) -> "Any":
     return modules.load_role(role, modules.wanted_by(settings, role))
 
 
-async def live(role: "Any") -> None:
+async def live(role: "Any", settings: dict) -> None:
     """Run the role, with its task where end_role() finds it."""
     global _task
     _task = asyncio.current_task()
+    if settings["update_token"]:
+        from firmware import update
+
+        asyncio.create_task(update.live(settings))  # noqa: RUF006  (asyncio has it)
     try:
         await role
     finally:

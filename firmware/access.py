@@ -4,18 +4,14 @@ Who is wrong waits longer each time. Meanwhile the answer is 429, not a delay: t
 place that others need.
 """
 
-from microws.compat import ticks_diff, ticks_ms
-
 from firmware import config
 from firmware.log import log, printable
+from firmware.offenders import Offenders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-_LONGEST_PAUSE = 64  # seconds
-_MOST_OFFENDERS = 16  # the one that was wrong longest ago makes room
 
 # What the Arduino libraries WebSockets and ArduinoWebsockets send where nobody sets an origin. No
 # page in the web can have these: they are let in as programs are, most of which send none.
@@ -29,7 +25,7 @@ class Guard:
         self._tell = tell
         self.origins = settings["origins"] or ()
         self.scheme = "https://" if settings["cert_file"] else "http://"
-        self._offenders: list = []  # (who, since when in ticks, pause in seconds)
+        self._offenders = Offenders()
         #: Addresses, with their ports, of connections that came with the watch_token.
         self.watchers: set = set()
         self.credentials: Any = None
@@ -49,9 +45,9 @@ class Guard:
         if origin:
             # A name of its own, or such a page would shut out its reader's right requests too.
             address += " by a foreign page"
-            pause = self._pause_of(address)
+            pause = self._offenders.pause_of(address)
             if not pause:
-                self._punish(address)
+                self._offenders.punish(address)
                 reason = '"origins" has no ' + printable(origin)
                 return self._refuse(request, 403, reason)
         elif credentials:
@@ -60,16 +56,16 @@ class Guard:
                 if credentials.takes_ticket(request):
                     return None
                 return self._refuse(request, 401, "no credentials", credentials.challenge)
-            pause = self._pause_of(address) or credentials.pause_of(address)
+            pause = self._offenders.pause_of(address) or credentials.pause_of(address)
             watches = credentials.watch(given)
             if not pause and (watches or credentials.are(given)):
                 if watches:
                     self.watchers.add(request.remote_address)
-                self._pardon(address)
+                self._offenders.pardon(address)
                 credentials.remember(address)
                 return None
             if not pause:
-                self._punish(address)
+                self._offenders.punish(address)
                 credentials.count_guess()
                 return self._refuse(request, 401, "wrong credentials", credentials.challenge)
         else:
@@ -104,28 +100,6 @@ class Guard:
         self._tell(request.remote_address, "%s (HTTP %d)" % (reason, status))
         headers = (("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff"))
         return status, headers + more, (reason + "\n").encode()
-
-    def _pause_of(self, address):
-        """The seconds that this one has to wait, 0 for others."""
-        for name, start, pause in self._offenders:
-            seconds = ticks_diff(ticks_ms(), start) // 1000
-            if name == address and 0 <= seconds < pause:
-                return pause - seconds
-        return 0
-
-    def _punish(self, address):
-        now = ticks_ms()
-        wait = 1
-        for name, start, pause in self._offenders:
-            if name == address and ticks_diff(now, start) < (pause + _LONGEST_PAUSE) * 1000:
-                wait = min(2 * pause, _LONGEST_PAUSE)
-        self._pardon(address)
-        if len(self._offenders) == _MOST_OFFENDERS:
-            self._offenders.pop(0)
-        self._offenders.append((address, now, wait))
-
-    def _pardon(self, address):
-        self._offenders = [one for one in self._offenders if one[0] != address]
 
 
 def is_websocket(request: "Any") -> bool:

@@ -20,8 +20,8 @@ _ELSEWHERE = {
     "check_network": ("hostname", "ip", "netmask", "own_wifi", "path", "url"),
     "check_pins": ("inputs", "outputs"),
     "check_security": (
-        "file", "fingerprint", "headers", "host", "origins", "password", "subprotocols", "token",
-        "user",
+        "file", "fingerprint", "headers", "host", "key", "origins", "password", "subprotocols",
+        "token", "user",
     ),
 }  # fmt: skip
 

@@ -11,6 +11,17 @@ _SEPARATORS = b'()<>@,;:\\"/[]?={}'  # not in a name of HTTP (RFC 9110 §5.6.2)
 # What the handshake says itself.
 _TAKEN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
 
+# Of each pair the second one needs the first.
+_TOGETHER = (
+    ("user", "password"),
+    ("password", "user"),
+    ("cert_file", "key_file"),
+    ("key_file", "cert_file"),
+    ("update_token", "update_key"),
+)
+_SECRETS = ("token", "watch_token", "update_token", "update_key")
+_LEAST_KEY = 16  # characters; who listens may try keys at home
+
 
 def conflicts(settings: dict) -> list:
     """A line for each of these settings that is missing beside others, or contradicts them."""
@@ -19,15 +30,20 @@ def conflicts(settings: dict) -> list:
     secure = bool([url for url in urls if url[:6].lower() == "wss://"])
     in_url = bool([url for url in urls if "@" in url.split("/")[2]])
     problems = []
-    for one, other in (("user", "password"), ("cert_file", "key_file")):
-        for given, missing in ((one, other), (other, one)):
-            if settings[given] and not settings[missing]:
-                problems.append('"%s" is missing; "%s" goes with it' % (missing, given))
-    if settings["watch_token"]:
-        if not (settings["token"] or settings["user"]):
-            problems.append('"token" or "user" is missing; "watch_token" goes with it')
-        if settings["watch_token"] == settings["token"]:
-            problems.append('"token" and "watch_token" are the same')
+    for missing, given in _TOGETHER:
+        if settings[given] and not settings[missing]:
+            problems.append('"%s" is missing; "%s" goes with it' % (missing, given))
+    if settings["watch_token"] and not (settings["token"] or settings["user"]):
+        problems.append('"token" or "user" is missing; "watch_token" goes with it')
+    secrets: dict = {}
+    for name in _SECRETS:
+        value = settings[name]
+        if value and value in secrets:
+            problems.append('"%s" and "%s" are the same' % (secrets[value], name))
+        secrets[value] = name
+    is_server = settings["role"] == "server"
+    if settings["update_token"] and is_server and settings["update_port"] == settings["port"]:
+        problems.append('"port" and "update_port" are both %d' % settings["port"])
     ways = [name for name in ("token", "user") if settings[name]]
     if in_url:
         ways.append("url")
@@ -70,6 +86,10 @@ def _controls(text):
 def _is_token(value):
     body = value.rstrip("=").encode() if isinstance(value, str) else b""
     return 0 < len(body) <= 512 and not [letter for letter in body if letter not in _TOKEN]
+
+
+def _is_key(value):
+    return _is_token(value) and len(value) >= _LEAST_KEY
 
 
 def _is_file(value, example=""):
@@ -118,6 +138,7 @@ def _list_of(test):
 # As in check.py.
 KINDS = {
     "token": (_is_token, "1 to 512 letters, digits and - . _ ~ + /, and = at the end"),
+    "key": (_is_key, "%d to 512 letters, digits and - . _ ~ + /, and = at the end" % _LEAST_KEY),
     "user": (lambda value: _is_text(value) and ":" not in value, "a text without colon"),
     "password": (_is_text, "a text of at most 128 characters"),
     "origins": (

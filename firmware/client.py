@@ -4,7 +4,7 @@ import asyncio
 
 from microws.core import FAILURES
 
-from firmware import config
+from firmware import config, net
 from firmware.connecting import Session, stay_connected
 from firmware.describe import describe_error, describe_message
 from firmware.log import Bound, log, uptime
@@ -85,7 +85,7 @@ class _Session(Session):
                     self._values.outputs.idle()
 
     async def tasks(self):
-        self._is_open = True
+        self._is_open = net.does_its_work = True
         self._outbox.open()
         sketch = self._values.sketch
         greeting = sketch and await sketch.call("on_connect", self)

@@ -27,6 +27,10 @@ _seconds = 0
 _millis = 0
 
 
+# Who else hears each line; it must not raise: see update.py.
+tap: "Any" = None
+
+
 def uptime() -> int:
     """Seconds since the start."""
     global _last, _seconds, _millis
@@ -51,6 +55,8 @@ def log(text: str) -> None:
     except MemoryError:
         pass  # without its date, then: to tell that memory is short must not take any
     print(text)
+    if tap:
+        tap(text)
 
 
 def printable(text: str) -> str:

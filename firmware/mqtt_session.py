@@ -4,7 +4,7 @@ from microws import ConnectionClosed, WebSocketError
 from microws.core import FAILURES
 from microws.loops import validate
 
-from firmware import mqtt_packets
+from firmware import mqtt_packets, net
 from firmware.connecting import Session
 from firmware.describe import describe_error, describe_message
 from firmware.log import log, uptime
@@ -221,6 +221,7 @@ class MqttSession(Session):
             for topic, payload in board.introduction():
                 await self._announce(topic, payload)
             await self._announce(board.topic + "status", b"online")
+            net.does_its_work = True
             board.tell_dropped()
             sketch = board.values.sketch
             greeting = sketch and await sketch.call("on_connect", self)

@@ -42,6 +42,9 @@ _problem = ""
 _told = ""
 own_wifi: "Any" = None  # see own_wifi.py, where the configuration asks for one
 
+# The role does what it is there for: it serves, or its server answers. See update.py.
+does_its_work = False
+
 # What is fed while the program goes on: see watchdog.py, where the configuration asks for one.
 watchdog: "Any" = None
 
@@ -193,16 +196,19 @@ def has_own_wifi() -> bool:
     return own_wifi is not None and own_wifi.is_up()
 
 
-def most_clients(wanted: "int | None") -> int:
-    """How many clients a server can have here, and wants; the log tells where it wants more."""
+def most_clients(wanted: "int | None", kept: int = 0) -> int:
+    """How many clients a server can have here, and wants; the log tells where it wants more.
+
+    `kept` connections are for somebody else, where they are few.
+    """
     most = wanted or 8
     if _kind == "W5500":
         # It has eight: one is kept for what goes out, two answer who is refused or asks.
-        most = 5
+        most = 5 - kept
     elif sys.platform == "esp32":
-        most = 6
+        most = 6 - kept
     elif sys.platform in _LWIP:
-        most = 4
+        most = 4 - kept
     if wanted and wanted > most:
         log('"max_clients" is %d; this board has connections for %d' % (wanted, most))
     return min(wanted or most, most)

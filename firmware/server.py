@@ -80,6 +80,7 @@ async def _listen(settings, service, watch, ssl):
         await net.sleep_with_address(address, _RETRY)
         return
     service.server = server
+    net.does_its_work = True
     place = (address, settings["port"])
     log("listening on %s://%s:%d" % (("wss" if ssl else "ws",) + place) + settings["path"])
     url = "%s://%s:%d/" % (("https" if ssl else "http",) + place)

@@ -58,6 +58,10 @@ TABLE = (
     ("token", "roles", None, "token"),
     ("user", "roles", None, "user"),
     ("password", "roles", None, "password"),
+    ("update_token", "roles", None, "token"),
+    ("update_key", "roles", None, "key"),
+    ("update_port", "roles", 8266, "whole", 1, 65535),
+    ("update_trial", "roles", 180, "whole", 10, 3600),
     ("subprotocols", "roles", None, "subprotocols"),
 )
 

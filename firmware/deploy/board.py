@@ -1,4 +1,4 @@
-"""The board's half of a deployment: deploy.sh runs it there, from memory.
+"""The board's half of a deployment: deploy.sh runs it there, from memory, after inventory.py.
 
 It is never copied to the board. A new file comes as NAME.new and takes its name only when its
 hash is right, and renaming is one step on the boards' file system: whatever stops a deployment,
@@ -8,65 +8,18 @@ The list of what is ours has the hashes of what was sent: a file that has none o
 by a person.
 """
 
-import binascii
-import hashlib
-import json
+# ruff: noqa: F821
+# mypy: ignore-errors
+# (At the prompt, all that inventory.py has is there by its name.)
+
 import os
-import sys
 
-import machine
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-_os: "Any" = os  # the type stubs do not know its uname()
-_sys: "Any" = sys
-
-CONFIG = "config.json"
-INSTALLED = "firmware/installed.txt"  # a line for each file that is ours: its path, its hashes
-FOLDERS = ("firmware", "lib/microws", "lib/w5500")  # where everything is ours
-OTHERS = ("boot.py", "main.py", "page.html", "page.html.gz", CONFIG)
-NEW = ".new"
-MINE = ".mine"  # what a person's own file is kept as
-
-
-def report() -> None:
-    """Print what runs here, then for each file its path, size in bytes, and hash where needed."""
-    _, fragment, _, _, free = _os.statvfs("/")[:5]
-    about = {
-        "name": sys.implementation.name,
-        "version": list(sys.implementation.version)[:3],
-        "machine": _os.uname().machine,
-        "id": str(binascii.hexlify(machine.unique_id()), "ascii"),
-        "mpy": getattr(_sys.implementation, "_mpy", 0),
-        "network": _interfaces(),
-        "free": fragment * free,
-        "installed": _installed(),
-        "config": None,
-    }
-    if _exists(CONFIG):
-        with open(CONFIG, "rb") as file:
-            about["config"] = str(binascii.hexlify(file.read()), "ascii")
-    print(json.dumps(about))
-    for path, size in _walk(""):
-        name = path[: -len(NEW)] if path.endswith(NEW) else path
-        ours = name in about["installed"] or name in OTHERS or _in_folders(name)
-        print(json.dumps([path, size, digest(path) if ours or MINE in name else None]))
-
-
-def _interfaces():
-    """The classes that its firmware has for a network."""
-    try:
-        import network
-    except ImportError:
-        return []
-    return [name for name in dir(network) if name in ("LAN", "WIZNET5K", "WLAN")]
+UPDATE = "microws-update"  # the folder of updates over the network: see swap.py
 
 
 def wipe() -> None:
     """Remove every file but the configuration."""
-    for path, _ in list(_walk("")):
+    for path, _ in list(walk("")):
         if path != CONFIG:
             os.remove(path)
     _prune("")
@@ -79,21 +32,21 @@ def begin(wanted: dict, there: list, kept: dict) -> None:
     done is removed, but for the new files that are `there` whole. `kept` has the files that are
     a person's own, and the name that each is copied to.
     """
-    for path, _ in list(_walk("")):
+    # An update over the network is not to be taken back once this has changed its files.
+    if exists(UPDATE + "/state.txt"):
+        os.remove(UPDATE + "/state.txt")
+    for path, _ in list(walk("")):
         name = path[: -len(NEW)]
         if name in there:
             continue
-        if path == name + NEW and (name in wanted or name == CONFIG or _in_folders(path)):
+        is_left = path == name + NEW and (name in wanted or name == CONFIG or in_folders(path))
+        if is_left or path.startswith(UPDATE + "/"):
             os.remove(path)
+    _prune(UPDATE)
     for path in wanted:
-        folder = ""
-        for part in path.split("/")[:-1]:
-            folder += part
-            if not _exists(folder):
-                os.mkdir(folder)
-            folder += "/"
+        make_folders(path)
     for path in kept:
-        _copy(path, kept[path])
+        copy(path, kept[path])
     # Until the end a file may be the old one or the new one, and is ours both times.
     listed = _installed()
     for path in wanted:
@@ -108,16 +61,16 @@ def commit(wanted: dict) -> None:
     `wanted` is the hash of each file that there is to be. OSError for a file that is not what it
     should be; one that came damaged has not taken its name then.
     """
-    new = [path for path in wanted if _exists(path + NEW)]
+    new = [path for path in wanted if exists(path + NEW)]
     for path in new:
         if digest(path + NEW) != wanted[path]:
             raise OSError("%s did not arrive whole" % path)
     for path in new:
         os.rename(path + NEW, path)
     for path in _installed():
-        if path not in wanted and _exists(path):
+        if path not in wanted and exists(path):
             os.remove(path)
-    for path, _ in list(_walk("")):
+    for path, _ in list(walk("")):
         twin = path[:-3] + ".mpy"  # the .py file would be taken instead of it
         if path.endswith(".py") and twin in wanted:
             os.remove(path)
@@ -129,45 +82,11 @@ def commit(wanted: dict) -> None:
             raise OSError("%s is damaged on the board" % path)
 
 
-def digest(path: str) -> str:
-    """The SHA-256 of a file in hexadecimal."""
-    found = hashlib.sha256()
-    buffer = bytearray(512)
-    with open(path, "rb") as file:
-        while True:
-            count = file.readinto(buffer)
-            if not count:
-                return str(binascii.hexlify(found.digest()), "ascii")
-            found.update(memoryview(buffer)[:count])
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
-
-
-def _in_folders(path):
-    return path.startswith(tuple([folder + "/" for folder in FOLDERS]))
-
-
-def _walk(folder):
-    """(path, size) of every file below it."""
-    for entry in _os.ilistdir(folder or "/"):
-        path = folder + "/" + entry[0] if folder else entry[0]
-        if entry[1] & 0x4000:
-            yield from _walk(path)
-        else:
-            yield path, entry[3]
-
-
 def _prune(folder):
     """Remove the empty folders in it."""
-    if folder and not _exists(folder):
+    if folder and not exists(folder):
         return
-    for entry in list(_os.ilistdir(folder or "/")):
+    for entry in list(os.ilistdir(folder or "/")):
         if entry[1] & 0x4000:
             _prune(folder + "/" + entry[0] if folder else entry[0])
     if folder and not os.listdir(folder):
@@ -177,7 +96,7 @@ def _prune(folder):
 def _installed():
     """{path: hashes} of what is ours. An older deployment listed paths alone."""
     found = {}
-    if _exists(INSTALLED):
+    if exists(INSTALLED):
         with open(INSTALLED) as file:
             for line in file:
                 parts = line.split()
@@ -193,13 +112,3 @@ def _list(hashes):
                 file.write(" ".join([path] + hashes[path]) + "\n")
         file.write(INSTALLED + "\n")
     os.rename(INSTALLED + NEW, INSTALLED)
-
-
-def _copy(path, name):
-    with open(path, "rb") as old, open(name + NEW, "wb") as copy:
-        while True:
-            piece = old.read(512)
-            if not piece:
-                break
-            copy.write(piece)
-    os.rename(name + NEW, name)

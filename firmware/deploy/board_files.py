@@ -30,7 +30,13 @@ def needless(settings, classes=("LAN", "WIZNET5K", "WLAN")):
         found.append("mqtt_file")
     if not (is_mqtt and settings["discovery"]):
         found.append("discovery")
+    if settings["update_token"] is None:
+        found += ["inventory", "receiving", "swap", "update", "update_state", "watching"]
+    if is_mqtt and settings["role_pin"] is None:
+        found.append("prometheus")
     found = [f"firmware/{name}.py" for name in found]
+    if settings["update_token"] is None:
+        found.append("lib/microws/aio_listener.py")
     from firmware import boards  # the reader of the manifest does not find it
 
     if boards.with_driver(boards.profile(settings), classes)["driver"] != boards.OURS:

@@ -4,6 +4,7 @@
 # (It runs on CPython, whose library is not that of the type stubs.)
 
 import contextlib
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from firmware.deploy.board_files import TOP
 from firmware.deploy.plan import plan
 from firmware.deploy.refusal import Refusal
 
+INVENTORY = TOP / "firmware" / "inventory.py"
 BOARD = TOP / "firmware" / "deploy" / "board.py"
 
 
@@ -23,29 +25,29 @@ def deploy(args, say=print):
     """
     board = link.Link(args.port)
     say(f"Asking the board at {args.port} ...")
-    report = board.ask("run", BOARD, "+", "exec", "report()")
+    report = board.ask("run", INVENTORY, "+", "exec", "report()")
     if args.backup:
         Path(args.backup).mkdir(parents=True, exist_ok=True)
         board.run("resume", "fs", "cp", "-r", ":/", f"{args.backup}/")
         say(f"Copied its files to {args.backup}.")
     with tempfile.TemporaryDirectory(prefix="microws-") as folder:
         try:
-            name, steps, count = plan(Path(folder), args, report, say)
+            made = plan(Path(folder), args, report, say)
         except Refusal:
             restart_if_it_can(board)  # it goes on as it was
             raise
         if args.dry_run:
             board.restart()
             say("A dry run: nothing was changed.")
-            return name
-        if steps:
-            send(board, Path(folder), steps, count, say)
+            return made.name
+        if not made.is_done:
+            send(board, Path(folder), made, args.wipe, say)
     say("Done. The board starts now.")
     if not (args.no_repl or args.all) and is_at_terminal():
         board.show_log("reset")
     else:
         board.restart()
-    return name
+    return made.name
 
 
 def deploy_all(args):
@@ -80,11 +82,21 @@ def is_at_terminal():
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def send(board, folder, arguments, count, say):
-    """Have mpremote do what plan() says."""
+def send(board, work, made, wipe, say):
+    """Have mpremote do what a Plan says; its files are in work/stage."""
+    # Not as arguments: Windows takes 32 KB of these. As one text: a board's compiler would need
+    # several times the memory for a display of it.
+    wanted = f"wanted = json.loads({json.dumps(made.wanted)!r})"
+    begin = f"{wanted}\nbegin(wanted, {made.there!r}, {made.kept!r})"
+    (work / "begin.py").write_text(f"wipe()\n{begin}" if wipe else begin)
+    (work / "commit.py").write_text("commit(wanted)")
+    arguments = ["resume", "run", INVENTORY, "+", "run", BOARD, "+", "run", work / "begin.py"]
+    for path in made.missing:
+        arguments += ["+", "fs", "cp", "-f", path, f":{path}.new"]
+    arguments += ["+", "run", work / "commit.py"]
     try:
-        with link.progress(count) as show:
-            board.run(*arguments, cwd=folder / "stage", told=show)
+        with link.progress(len(made.missing)) as show:
+            board.run(*arguments, cwd=work / "stage", told=show)
     except link.Failure as failure:
         if failure.is_full:
             restart_if_it_can(board)

@@ -8,6 +8,7 @@ import time
 from firmware import boards
 from firmware.deploy import attached, link
 from firmware.deploy.board_files import TOP
+from firmware.deploy.deployment import INVENTORY
 from firmware.deploy.plan import check_version, read_report
 from firmware.deploy.refusal import PROGRAM, Refusal
 
@@ -40,7 +41,7 @@ def doctor(args):
 def about(device):
     """What the board is, and which wiring it may have. It goes on with its program."""
     board = link.Link(device)
-    report = board.ask("run", HERE / "board.py", "+", "exec", "report()")
+    report = board.ask("run", INVENTORY, "+", "exec", "report()")
     board.restart()
     found, present = read_report(report)
     version = check_version(found)

@@ -48,13 +48,17 @@ GROUPS = {
         ("--name", "NAME", "its name in the network"),
         ("--config", "FILE", "further settings, in the form of config.json"),
     ),
+    "a board that takes updates over the network": (
+        ("--over", "ADDRESS", "deploy to ws://ADDRESS, or to all addresses in that file"),
+        ("--secrets", "FILE", 'with "update_token" and "update_key", in the form of config.json'),
+    ),
     "your own program": (
         ("--sketch", "FILE", "put just this on the board, as its sketch.py, and start it"),
         ("--watch", None, "with --virtual: exchange it at each save"),
     ),
     "instead of a deployment": (
         ("--list", None, "tell what is attached"),
-        ("--monitor", None, "show the serial log of the board"),
+        ("--monitor", None, "show the log of the board; with --over: over the network"),
         ("--flash", "FILE", "put this image of MicroPython on the board, which loses all it has"),
         ("--prepare", "DIR", "make a folder, or a .zip, that deploys where there is no network"),
         ("--on-board", None, "with doctor: try the board itself, and print one line for a report"),
@@ -84,12 +88,15 @@ TAKES = {
     "serve": ("listen", "name"),
     "doctor": ("port", "on_board"),
     "list": (),
-    "monitor": ("port",),
+    "monitor": ("port", "over", "secrets"),
+    "over": ("secrets", "mpy", "dry_run", "sketch", "monitor"),
     "flash": ("port", "dry_run"),
     "prepare": (),
     "version": (),
     "sketch": (
         "port",
+        "over",
+        "secrets",
         "no_repl",
         "virtual",
         "watch",
@@ -196,11 +203,17 @@ def check(args):
         raise WrongOption(f"--on-board goes with doctor: {PROGRAM} doctor --on-board")
     if args.all and (args.port or args.backup):
         raise WrongOption("--all is for every board: --port and --backup are for one")
-    if args.sketch and not args.virtual and given - {"sketch", "port", "no_repl", "watch"}:
+    if (
+        args.sketch
+        and not args.virtual
+        and given - {"sketch", "port", "no_repl", "watch", "over", "secrets"}
+    ):
         raise WrongOption("--sketch puts just that file on a board; run this without it before")
     if args.watch and not (args.virtual and args.sketch):
         raise WrongOption("--watch goes with --virtual --sketch FILE")
-    for option in ("config", "flash", "sketch"):
+    if args.secrets and not args.over:
+        raise WrongOption("--secrets goes with --over")
+    for option in ("config", "flash", "sketch", "secrets"):
         name = getattr(args, option)
         if name and not os.access(name, os.R_OK):
             raise WrongOption(f"--{option}: there is no file {name} to read")
@@ -236,6 +249,10 @@ def run(args):
         from firmware.deploy.flash import flash
 
         return flash(args)
+    if args.over:
+        from firmware.deploy.over import over
+
+        return over(args)
     packages.need("mpremote")
     if args.list:
         for port in attached.some():

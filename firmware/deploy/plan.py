@@ -10,8 +10,9 @@ from pathlib import Path
 
 from firmware import boards, config, config_file
 from firmware.deploy import packages
-from firmware.deploy.board_files import TOP, needless, program
+from firmware.deploy.board_files import needless, program
 from firmware.deploy.refusal import PROGRAM, Refusal
+from firmware.settings import defaults
 
 OLDEST = [1, 24]
 MPY_VERSION = 6
@@ -27,11 +28,13 @@ BLOCK = 4096  # bytes; what the boards' file systems count in
 
 
 def read_report(lines):
-    """What board.py says of the board, and {path: (size, hash)} of its files."""
+    """What inventory.py says of the board, and {path: (size, hash)} of its files."""
     start = next((i for i, line in enumerate(lines) if line.startswith('{"')), None)
     if start is None:
         raise Refusal("The board gave no answer that makes sense. Reset it, then run this again.")
     about = json.loads(lines[start])
+    listed = [json.loads(line)["installed"] for line in lines[start + 1 :] if line.startswith("{")]
+    about["installed"] = {path: hashes for path, *hashes in listed}
     files = [json.loads(line) for line in lines[start + 1 :] if line.startswith("[")]
     return about, {path: (size, found) for path, size, found in files}
 
@@ -149,13 +152,59 @@ def size_on_board(size):
     return -(-size // BLOCK) * BLOCK
 
 
+class Plan:
+    """What is going to happen.
+
+    `wanted` has the hash of each file that there is to be, by its path, `sent` those that are not
+    there yet, of which `there` came whole with a deployment that broke off. `stale` are to be
+    removed, `kept` are a person's own, with the name that each is copied to. It `is_done` where
+    there is nothing to do.
+    """
+
+    def __init__(self, name, wanted, sent, there, stale, kept, is_done):
+        self.name = name
+        self.wanted = wanted
+        self.sent = sent
+        self.there = there
+        self.missing = [path for path in sent if path not in there]
+        self.stale = sorted(stale)
+        self.kept = kept
+        self.is_done = is_done
+
+
+def settings_of(work, stage, about, args, chip, say):
+    """The settings that the board will have, None where nobody knows; its config.json as well."""
+    if "settings" in about:  # over the network, where its config.json stays as it is
+        say(f"Role {about['settings']['role']}, board {about['settings']['board']}.")
+        # What takes updates has to go on doing so.
+        return {**defaults(), "update_token": True, **about["settings"]}
+    version = tuple(about["version"])
+    given = merged(about, args)
+    if given is not None:
+        text = json.dumps(given, indent=2, ensure_ascii=False) + "\n"
+        (stage / "config.json").write_text(text, encoding="utf-8")
+        settings = check_config(stage / "config.json", chip, version)
+        say(f"Role {settings['role']}, board {settings['board']}.")
+        return settings
+    (work / "config.json").write_bytes(bytes.fromhex(about["config"] or b"{}".hex()))
+    try:
+        settings = check_config(work / "config.json", chip, version)
+    except Refusal as refusal:
+        if about["config"] is None:
+            raise
+        # It is the person's own, and the board waits for them.
+        say(f"Note: {refusal}")
+        return None
+    kept = " as in the board's config.json" if about["config"] else ""
+    say(f"Role {settings['role']}, board {settings['board']}{kept}.")
+    return settings
+
+
 def plan(work, args, report, say=print):
-    """The board's name; what mpremote is to do, its arguments, and how many files it copies.
+    """The Plan for a board.
 
-    No arguments where there is nothing to do.
-
-    `report` has the lines that board.py said. The files to send are written to work/stage, `say`
-    takes each line of what is going to happen.
+    `report` has the lines that inventory.py said. The files to send are written to work/stage,
+    `say` takes each line of what is going to happen.
     """
     stage = work / "stage"
     files = program()
@@ -167,27 +216,7 @@ def plan(work, args, report, say=print):
     version = check_version(about)
     chip = boards.chip_of(about["machine"])
     say(f"{about['machine']}, MicroPython {version}, {about['free'] // 1024} KB free.")
-    given = merged(about, args)
-    hostname = ""
-    if given is not None:
-        text = json.dumps(given, indent=2, ensure_ascii=False) + "\n"
-        (stage / "config.json").write_text(text, encoding="utf-8")
-        settings = check_config(stage / "config.json", chip, tuple(about["version"]))
-        hostname = settings["hostname"]
-        say(f"Role {settings['role']}, board {settings['board']}.")
-    else:
-        (work / "config.json").write_bytes(bytes.fromhex(about["config"] or b"{}".hex()))
-        try:
-            settings = check_config(work / "config.json", chip, tuple(about["version"]))
-            hostname = settings["hostname"]
-            kept = " as in the board's config.json" if about["config"] else ""
-            say(f"Role {settings['role']}, board {settings['board']}{kept}.")
-        except Refusal as refusal:
-            if about["config"] is None:
-                raise
-            # It is the person's own, and the board waits for them.
-            say(f"Note: {refusal}")
-            settings = None
+    settings = settings_of(work, stage, about, args, chip, say)
     if settings:
         tell_driver(settings, about["network"], say)
     for path in needless(settings, about["network"]) if settings else ():
@@ -220,8 +249,9 @@ def plan(work, args, report, say=print):
     # A folder takes two blocks, and so does the list of what is ours.
     needed = 2 * BLOCK * (len(folders) + 1)
     there = [path for path in there if path in sent]
-    missing = [path for path in sent if path not in there]
-    needed += sum(size_on_board((stage / path).stat().st_size) for path in missing)
+    needed += sum(
+        size_on_board((stage / path).stat().st_size) for path in sent if path not in there
+    )
     installed = [path for path in about["installed"] if path in present]
     stale = {path for path in installed if path not in (*wanted, "firmware/installed.txt")}
     stale |= {path for path in present if path.endswith(".py") and path[:-3] + ".mpy" in wanted}
@@ -244,19 +274,14 @@ def plan(work, args, report, say=print):
     listed = all(
         about["installed"].get(path) == [wanted[path]] for path in wanted if path != "config.json"
     )
-    if not (sent or stale or left or args.wipe) and listed:
+    is_done = not (sent or stale or left or args.wipe) and listed
+    made = Plan(
+        settings["hostname"] if settings else "", wanted, sent, there, stale, kept, is_done
+    )
+    if is_done:
         say("Nothing to change: every file has the right hash.")
-        return hostname, [], 0
-    # Not as arguments: Windows takes 32 KB of these. As one text: a board's compiler would need
-    # several times the memory for a display of it.
-    begin = f"wanted = json.loads({json.dumps(wanted)!r})\nbegin(wanted, {there!r}, {kept!r})"
-    (work / "begin.py").write_text(f"wipe()\n{begin}" if args.wipe else begin)
-    (work / "commit.py").write_text("commit(wanted)")
-    arguments = ["resume", "run", TOP / "firmware" / "deploy" / "board.py"]
-    arguments += ["+", "run", work / "begin.py"]
-    for path in missing:
-        arguments += ["+", "fs", "cp", "-f", path, f":{path}.new"]
-    say(f"{len(missing)} of {len(wanted)} files to send, {len(stale)} to remove.")
+        return made
+    say(f"{len(made.missing)} of {len(wanted)} files to send, {len(stale)} to remove.")
     if there:
         say(f"{len(there)} new ones are there already, from a deployment that broke off.")
-    return hostname, [*arguments, "+", "run", work / "commit.py"], len(missing)
+    return made

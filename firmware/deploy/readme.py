@@ -75,6 +75,11 @@ SENTENCES = {
     "token": "server: who knows it may come in; client: what it says to come in",
     "user": "the same, by name and `password`",
     "password": "goes with `user`",
+    "update_token": "updates over the network, and the log, for who knows this: see below",
+    "update_key": "signs the updates; without it there is the log only",
+    "update_port": "the TCP port for updates",
+    "update_trial": "seconds in which a new version has to serve, or reach its server; else the "
+    "old one comes back",
     "subprotocols": "in the order of preference",
 }
 

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import re
 import socket
 
 import pytest
@@ -10,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import basic_auth
 
-from firmware import access, credentials, settings
+from firmware import access, credentials, offenders, settings
 from host_tests.deploy import virtual
 from host_tests.firmware.test_roles import Server
 from host_tests.support.interpreters import BOARDS
@@ -302,7 +303,7 @@ def asked(monkeypatch):
 
     ask_guard.now = 0
     ask_guard.guard = guard
-    for module in (access, credentials):
+    for module in (offenders, credentials):
         monkeypatch.setattr(module, "ticks_ms", lambda: ask_guard.now)
     return ask_guard
 
@@ -367,9 +368,10 @@ def test_a_ticket_does_not_hold_for_long(monkeypatch, asked):
 def test_the_table_of_offenders_is_bounded(asked):
     for i in range(1000):
         asked.now += 500
-        asked.guard._offenders = [(name, asked.now, 1) for name, _, _ in asked.guard._offenders]
+        table = asked.guard._offenders
+        table._list = [(name, asked.now, 1) for name, _, _ in table._list]
         assert asked(str(i), "wrong") == (401, 0)
-    assert len(asked.guard._offenders) == 16
+    assert len(asked.guard._offenders._list) == 16
     assert asked("999", "right") == (429, 1)
     assert asked("984", "right") == (429, 1)
     assert asked("983", "right") == (200, 0)
@@ -391,3 +393,36 @@ def test_comparing_looks_at_every_byte():
 
     credentials.same(Given(b"xxxxxx"), b"secret")
     assert looked == [0, 1, 2, 3, 4, 5]
+
+
+def test_prometheus_gets_its_own_format(board):
+    _, place = board()
+
+    def metrics(**headers):
+        link = http.client.HTTPConnection(place, timeout=30)
+        link.request("GET", "/metrics", headers=headers)
+        answer = link.getresponse()
+        found = answer.headers["Content-Type"], answer.read().decode()
+        link.close()
+        return found
+
+    # As Prometheus 2.45 asks.
+    accepted = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
+    kind, text = metrics(Accept=accepted + ",*/*;q=0.1")
+    assert kind == "text/plain; version=0.0.4; charset=utf-8"
+    values = {}
+    for line in text.splitlines():
+        match = re.fullmatch(
+            r"# TYPE (\w+) (counter|gauge)|(\w+(?:\{\w+=\"[^\"]*\"\})?) (-?[\d.]+)", line
+        )
+        assert match, line
+        if match[3]:
+            values[match[3]] = float(match[4])
+    assert values["microws_clients"] == 0
+    assert values["microws_messages_in_total"] == 0
+    assert values["microws_uptime"] >= 0
+    assert 0 <= values['microws_value{name="pin0"}'] <= 65535
+    for accept in ("*/*", "application/json", "application/json, text/plain, */*"):
+        kind, text = metrics(Accept=accept)
+        assert kind == "application/json"
+        assert "uptime" in json.loads(text)

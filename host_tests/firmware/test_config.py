@@ -123,6 +123,22 @@ MISTAKES = [
     # Trust.
     ('{"watch_token": "a"}', ['"token" or "user" is missing; "watch_token" goes with it']),
     ('{"token": "a", "watch_token": "a"}', ['"token" and "watch_token" are the same']),
+    (
+        '{"update_key": "0123456789abcdef"}',
+        ['"update_token" is missing; "update_key" goes with it'],
+    ),
+    (
+        '{"update_token": "0123456789abcdef", "update_key": "0123456789abcdef"}',
+        ['"update_token" and "update_key" are the same'],
+    ),
+    (
+        '{"update_token": "a", "update_key": "secret"}',
+        [
+            '"update_key" is (not shown); allowed: 16 to 512 letters, digits and - . _ ~ + /, '
+            "and = at the end"
+        ],
+    ),
+    ('{"update_token": "a", "update_port": 8080}', ['"port" and "update_port" are both 8080']),
     ('{"token": ""}', ['"token" is (not shown); allowed: 1 to 512 letters']),
     ('{"token": "a b"}', ['"token" is (not shown)']),
     ('{"token": "=a"}', ['"token" is (not shown)']),
@@ -308,6 +324,10 @@ def test_what_is_given_replaces_the_defaults(load):
         "read_only",
         "max_size",
         "max_header",
+        "update_token",
+        "update_key",
+        "update_port",
+        "update_trial",
     ]
 
 
