@@ -52,7 +52,7 @@ def check_settings(given: dict, chip: "str | None", version: tuple) -> "tuple[di
                 '"board" is "%s", which cannot work: %s' % (value, boards.IMPOSSIBLE[value])
             )
         else:
-            secret = kind in ("secret", "token", "password", "headers", "own_wifi")
+            secret = kind in ("secret", "token", "key", "password", "headers", "own_wifi")
             shown = "(not shown)" if secret else _shown(value, kind)
             problems.append('"%s" is %s; allowed: %s' % (name, shown, words(allowed, limits)))
     if chip is None:
