@@ -101,12 +101,8 @@ def start(settings: dict) -> None:
 
         net.watchdog = watchdog.start(settings["watchdog"])
     update_state = sys.modules.get("firmware.update_state")
-    if update_state and update_state.is_quiet:
-        from firmware import modules
-
-        modules.unload()
-        asyncio.run(modules.load_update().live_quietly(settings))
-        return
+    if update_state and update_state.quiet:
+        role = "quiet"
     run = load(settings, role)
     import microws
 

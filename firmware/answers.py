@@ -60,11 +60,11 @@ class Answers:
         if path == "/metrics":
             if "ticket" in query.split("&"):
                 return _json(service.metrics(self.guard.new_ticket()))
-            if _wants_text(request.headers.get("accept", "")):
+            wanted = request.headers.get("accept", "").lower()
+            if "json" not in wanted and ("text/plain" in wanted or "openmetrics-text" in wanted):
                 from firmware import prometheus
 
-                headers = (("Content-Type", prometheus.TYPE), _NO_STORE, _NO_SNIFF)
-                return 200, headers, prometheus.text(service.metrics())
+                return prometheus.answer(service.metrics(), _NO_STORE, _NO_SNIFF)
             return _json(service.metrics())
         if path == "/values" != self.settings["path"]:
             from firmware import reports
@@ -135,12 +135,6 @@ class Answers:
                 "%s: asks for the subprotocol %s; a browser leaves at once where it is not given: "
                 'see "subprotocols"' % (request.remote_address, describe_message(offered))
             )
-
-
-def _wants_text(accept):
-    """Whether somebody wants the text format of Prometheus rather than JSON."""
-    accept = accept.lower()
-    return "json" not in accept and ("text/plain" in accept or "openmetrics-text" in accept)
 
 
 def _text(status, text):

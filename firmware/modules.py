@@ -6,8 +6,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from typing import Any
+    from collections.abc import Callable, Iterable
 
 # Needed at the start only. They fill a tenth of a small heap.
 _AT_START = (
@@ -24,16 +23,6 @@ _AT_START = (
     "interfaces",
     "settings",
     "strict_json",
-)
-
-# What updates over the network take of a board that does its work.
-_UPDATE = (
-    "microws.server_handshake",
-    "microws.plain_http",
-    "microws.aio_listener",
-    "firmware.offenders",
-    "firmware.update_state",
-    "firmware.update",
 )
 
 
@@ -54,7 +43,13 @@ def unload() -> None:
 
 def wanted_by(settings: dict, role: str) -> list:
     """The modules that only these settings need, or a sketch."""
-    wanted = [name for name in ("outputs", "inputs") if settings[name]]
+    wanted = ["update"] if settings["update_token"] else []
+    if role == "quiet":
+        return wanted
+    if "sketch.py" in os.listdir():
+        wanted.append("sketch")
+    pins = [name for name in ("outputs", "inputs") if settings[name]]
+    wanted += pins
     if settings["format"] == "json":
         wanted.append("samples")
     if role == "mqtt":
@@ -62,53 +57,40 @@ def wanted_by(settings: dict, role: str) -> list:
             wanted.append("mqtt_file")
         if settings["discovery"]:
             wanted.append("discovery")
-    elif wanted:
+    elif pins:
         wanted.append("reports")
-    if settings["update_token"]:
-        wanted.append("update")
-    if "sketch.py" in os.listdir():
-        wanted.append("sketch")
     return wanted
 
 
-def load_role(role: str, more: "Collection[str]" = ()) -> "Callable":
+def load_role(role: str, more: "Iterable[str]" = ()) -> "Callable":
     """The role's `run()`. The other roles are not loaded, for they would take memory.
 
     `more` are names of modules that it is going to need as well.
     """
-    # Their whole names: short texts stay in memory for ever.
-    names = ["microws.core", "microws.aio_connection"]
-    if role == "server":
-        names += ["microws.aio_server", "microws.server_handshake"]
-    if "update" in more:
-        names += _UPDATE
-    if role == "server":
-        names += ["firmware.clients", "firmware.values", "firmware.access", "firmware.service"]
-    else:
-        names += ["firmware.connecting", "firmware.values", "microws.client_handshake"]
-    if role == "mqtt":
-        names += ["firmware.mqtt_session", "firmware.mqtt_packets", "firmware.mqtt_queue"]
-    _load(names + ["firmware." + name for name in [role] + list(more)])
-    run = sys.modules["firmware." + role].run
-    if hasattr(gc, "threshold"):
-        # Early, lest what lives long comes to lie amid garbage up to the heap's end.
-        gc.threshold(gc.mem_free() // 4)
-    return run
-
-
-def load_update() -> "Any":
-    """The module update.py, alone."""
-    _load(("microws.core", "microws.aio_connection") + _UPDATE)
-    return sys.modules["firmware.update"]
-
-
-def _load(names):
     # One module after the other: what loading leaves behind would cut a small heap into pieces.
     # To compile one takes several times what stays of it, so the largest ones come first.
     gc.collect()
     if hasattr(gc, "threshold"):
         # What stays comes to lie close together. On a large heap a collection takes its time.
         gc.threshold(max(8192, gc.mem_free() // 16))
-    for name in names:
+    # Their whole names: short texts stay in memory for ever.
+    names = ["microws.core", "microws.aio_connection"]
+    if role == "server":
+        names += ["microws.aio_server", "microws.server_handshake", "microws.plain_http"]
+    if "update" in more:
+        names += ["microws.server_handshake", "microws.plain_http", "microws.aio_listener"]
+    names += ["firmware." + name for name in more]
+    if role == "server":
+        names += ["firmware.clients", "firmware.values", "firmware.access", "firmware.service"]
+    elif role != "quiet":
+        names += ["firmware.connecting", "firmware.values", "microws.client_handshake"]
+    if role == "mqtt":
+        names += ["firmware.mqtt_session", "firmware.mqtt_packets", "firmware.mqtt_queue"]
+    for name in names + ["firmware." + role]:
         __import__(name)
         gc.collect()
+    run = sys.modules["firmware." + role].run
+    if hasattr(gc, "threshold"):
+        # Early, lest what lives long comes to lie amid garbage up to the heap's end.
+        gc.threshold(gc.mem_free() // 4)
+    return run

@@ -196,19 +196,19 @@ def has_own_wifi() -> bool:
     return own_wifi is not None and own_wifi.is_up()
 
 
-def most_clients(wanted: "int | None", kept: int = 0) -> int:
+def most_clients(wanted: "int | None", spared: int = 0) -> int:
     """How many clients a server can have here, and wants; the log tells where it wants more.
 
-    `kept` connections are for somebody else, where they are few.
+    `spared` connections are for somebody else, where they are few.
     """
     most = wanted or 8
     if _kind == "W5500":
         # It has eight: one is kept for what goes out, two answer who is refused or asks.
-        most = 5 - kept
+        most = 5 - spared
     elif sys.platform == "esp32":
-        most = 6 - kept
+        most = 6 - spared
     elif sys.platform in _LWIP:
-        most = 4 - kept
+        most = 4 - spared
     if wanted and wanted > most:
         log('"max_clients" is %d; this board has connections for %d' % (wanted, most))
     return min(wanted or most, most)

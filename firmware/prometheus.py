@@ -9,13 +9,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # What may fall as well as rise.
 _GAUGES = ("uptime", "heap_free", "heap_free_lowest", "clients", "max_clients", "interval")
 
 
-def text(report: str) -> "Iterator[bytes]":
-    """The counters, given as JSON, line by line."""
+def answer(report: str, *more: "tuple[str, str]") -> tuple:
+    """The HTTP response with the counters, which are given as JSON, and more headers."""
+    kind = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+    return 200, (kind,) + more, _lines(report)
+
+
+def _lines(report) -> "Iterator[bytes]":
     found = json.loads(report)
     values = found.pop("values")
     closed = found.pop("closed")

@@ -32,8 +32,8 @@ class Service:
 
             self.values.history = History(settings["history"])
         # One that listens for updates, and one that brings them.
-        kept = 2 if settings["update_token"] else 0
-        self.max_clients = net.most_clients(settings["max_clients"], kept)
+        spared = 2 if settings["update_token"] else 0
+        self.max_clients = net.most_clients(settings["max_clients"], spared)
         #: Of lines a second about what clients say: the log takes its time from everybody.
         self.lines = Bound(50, "received %d more messages, too many to show")
         self.not_taken = 0  # that the log has told of

@@ -46,12 +46,17 @@ async def live(settings: dict) -> None:
     word, seconds, version, before = update_state.read()
     if word == "taken":
         log("version %s was taken back, it did not do its work; this is %s" % (version, before))
-    way = _Way(settings, False)
+    if update_state.quiet:
+        log("a quiet start: for %d s the board does nothing but wait for an update" % _QUIET)
+    way = _Way(settings)
+    began = uptime()
     doing = 0
     while True:
         await asyncio.sleep(1)
         try:
             await way.look()
+            if update_state.quiet and uptime() - began >= _QUIET and not way.is_busy:
+                await _reset()
             if not update_state.on_trial:
                 continue
             doing = doing + 1 if net.does_its_work and way.listener else 0
@@ -70,18 +75,6 @@ async def live(settings: dict) -> None:
             await asyncio.sleep(_RETRY)
 
 
-async def live_quietly(settings: dict) -> None:
-    """Take one update, with all the memory there is; then reset the board."""
-    log("a quiet start: for %d s the board does nothing but wait for an update" % _QUIET)
-    way = _Way(settings, True)
-    began = uptime()
-    while uptime() - began < _QUIET or way.is_busy:
-        await net.wait_for_address(settings)
-        await way.look()
-        await asyncio.sleep(1)
-    await _reset()
-
-
 async def _reset():
     await asyncio.sleep(1)  # for what was said to leave
     machine.reset()
@@ -90,9 +83,8 @@ async def _reset():
 class _Way:
     """Where updates come; `listener` is None while there is no network."""
 
-    def __init__(self, settings, is_quiet):
+    def __init__(self, settings):
         self._settings = settings
-        self._is_quiet = is_quiet
         self._offenders = Offenders()
         self._ssl: Any = None
         if settings["cert_file"]:
@@ -162,7 +154,7 @@ class _Way:
             if self._open > _MOST_OPEN:
                 await ws.send("error: too many are here already")
                 return
-            about = {"microws": microws.__version__, "quiet": self._is_quiet}
+            about = {"microws": microws.__version__, "quiet": update_state.quiet}
             about["update"] = update_state.read()
             await ws.send(json.dumps(about))
             message = await ws.recv(_PATIENCE)
@@ -193,7 +185,7 @@ class _Way:
             return
         self.is_busy = True
         try:
-            if not (self._is_quiet or _has_room()):
+            if not (update_state.quiet or _has_room()):
                 update_state.write("quiet", 0, "-", "-")
                 log("%s brings an update: the board restarts to take it" % ws.remote_address)
                 await ws.send("quiet")
@@ -202,7 +194,7 @@ class _Way:
             await self._take(ws, key.encode())
         finally:
             self.is_busy = False
-            if self._is_quiet:
+            if update_state.quiet:
                 await ws.close()
                 await _reset()
 

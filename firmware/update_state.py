@@ -15,7 +15,7 @@ FILE = FOLDER + "/state.txt"
 _MORE = 10  # seconds that the chip's watchdog waits longer than the program does
 
 # What at_start() found out of this start.
-is_quiet = False  # it is for an update alone
+quiet = False  # it is for an update alone
 on_trial = False  # it is the first one of a new version
 watchdog: "Any" = None  # the chip's, meanwhile
 _is_done = False
@@ -23,13 +23,13 @@ _is_done = False
 
 def at_start() -> None:
     """Go on with an update, as far as one start goes; the board may be reset in it."""
-    global is_quiet, on_trial, watchdog, _is_done
+    global quiet, on_trial, watchdog, _is_done
     if _is_done:
         return
     _is_done = True
     word, seconds, version, before = read()
     if word == "quiet":
-        is_quiet = True
+        quiet = True
         os.remove(FILE)
     elif word == "swapped":
         write("trying", seconds, version, before)

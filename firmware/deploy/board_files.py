@@ -31,7 +31,7 @@ def needless(settings, classes=("LAN", "WIZNET5K", "WLAN")):
     if not (is_mqtt and settings["discovery"]):
         found.append("discovery")
     if settings["update_token"] is None:
-        found += ["inventory", "receiving", "swap", "update", "update_state", "watching"]
+        found += ["inventory", "quiet", "receiving", "swap", "update", "update_state", "watching"]
     if is_mqtt and settings["role_pin"] is None:
         found.append("prometheus")
     found = [f"firmware/{name}.py" for name in found]
