@@ -9,6 +9,7 @@ import binascii
 import io
 import os
 import sys
+import time
 
 import machine
 from microws.compat import ticks_diff, ticks_ms
@@ -28,6 +29,7 @@ _STATE = "sketch.txt"  # the check sum of the sketch, its state, crashes with it
 _LOOK_EVERY = 1  # seconds
 _LONGEST = 1000  # milliseconds that a call may hold up all the others
 _GOOD_RUN = 600  # seconds after which a crash is the first in its row
+_GONE = (0, 0)
 _OURS = ("firmware", "microws", "asyncio")  # modules that no exchange of the sketch concerns
 
 
@@ -64,15 +66,15 @@ class Sketch:
     async def look(self) -> None:
         """Load it, where it is new; `setup()` is to find the network up."""
         stamp = _stamp()
-        if stamp == self._stamp or self.starting:
-            return
         first = self._stamp is None
+        if self.starting or (not first and stamp == self._stamp[: len(stamp)]):
+            return
         self._stamp = stamp
         self.starting = True
         try:
             if not first:
                 self.stop()
-            if stamp:
+            if stamp != _GONE:
                 await self._start(first)
         finally:
             self.starting = False
@@ -196,9 +198,11 @@ def count_crash() -> None:
 def _stamp():
     try:
         found = os.stat(FILE)
+        stamp = (found[6], found[8])
+        # Files are dated in seconds, and one of the same size may follow within one.
+        return stamp + (_check_sum(),) if 0 <= time.time() - found[8] < 3 else stamp
     except OSError:
-        return ()
-    return (found[6], found[8])
+        return _GONE
 
 
 def _check_sum():
