@@ -386,6 +386,7 @@ def test_server_accepts(changes, path, case, form):
         ({"": "GET /chat HTTP/1.x"}, 400),
         ({"": "GET /chat HTTP/x.1"}, 400),
         ({"": "GET /chat FTP/1.1"}, 400),
+        ({"": "GET /chat HTTQ/1.1"}, 400),
         ({"": "GET  /chat HTTP/1.1"}, 400),
         ({"": "GET /chat HTTP/1.1 "}, 400),
         ({"": "GET /a b HTTP/1.1"}, 400),
@@ -419,6 +420,7 @@ def test_server_accepts(changes, path, case, form):
         ({"Sec-WebSocket-Key": RFC_KEY[:-1]}, 400),
         ({"Sec-WebSocket-Key": "*" + RFC_KEY[1:]}, 400),
         ({"Sec-WebSocket-Key": "-_" + RFC_KEY[2:]}, 400),
+        ({"Sec-WebSocket-Key": "`@" + RFC_KEY[2:]}, 400),
         ({"Sec-WebSocket-Key": RFC_KEY[:10] + " " + RFC_KEY[11:]}, 400),
         ({"sec-websocket-key": RFC_KEY}, 400),  # twice
         ({"Content-Length": "5"}, 400),
