@@ -70,7 +70,7 @@ async def live(settings: dict) -> None:
             elif uptime() > seconds:
                 log("version %s does not do its work in %d s" % (version, seconds))
                 await _reset()  # which takes it back
-        except (MemoryError, OSError) as error:
+        except FAILURES as error:
             log("no updates now: %s" % describe_error(error))
             await asyncio.sleep(_RETRY)
 

@@ -700,7 +700,8 @@ def test_a_file_that_arrives_damaged_takes_no_name(board, tmp_path, mpremote):
     one = board(older={"firmware/net.py": b"older"})
     said = "OSError: firmware/net.py did not arrive whole"
     code = (
-        (TOP / "firmware" / "deploy" / "board.py").read_text()
+        (TOP / "firmware" / "inventory.py").read_text()
+        + (TOP / "firmware" / "deploy" / "board.py").read_text()
         + "\nwith open('firmware/net.py.new', 'w') as file: file.write('damaged')\n"
         + f"hashes = {{'firmware/net.py': {hashlib.sha256(b'right').hexdigest()!r}}}\n"
         + "commit(hashes)\n"

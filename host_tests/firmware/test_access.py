@@ -369,9 +369,9 @@ def test_the_table_of_offenders_is_bounded(asked):
     for i in range(1000):
         asked.now += 500
         table = asked.guard._offenders
-        table._list = [(name, asked.now, 1) for name, _, _ in table._list]
+        table._offenders = [(name, asked.now, 1) for name, _, _ in table._offenders]
         assert asked(str(i), "wrong") == (401, 0)
-    assert len(asked.guard._offenders._list) == 16
+    assert len(asked.guard._offenders._offenders) == 16
     assert asked("999", "right") == (429, 1)
     assert asked("984", "right") == (429, 1)
     assert asked("983", "right") == (200, 0)
