@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import json
 import os
+import sys
 
 import microws
 
@@ -195,6 +196,9 @@ def _exchange():
     for path in [one for one in paths if one != "sketch.py"] + ["sketch.py"]:
         if path in paths:
             swap.move(path)
+    sketch: Any = sys.modules.get("firmware.sketch")
+    if sketch:
+        sketch.renewed += 1
     swap.clear()
 
 
